@@ -7,6 +7,7 @@ mod byte_range;
 mod config;
 mod error;
 mod ids;
+mod net;
 mod sched;
 mod sync;
 mod time;
@@ -18,3 +19,4 @@ pub use config::{
 };
 pub use error::{Error, NetworkError, NetworkErrorKind, Stage, StorageError};
 pub use ids::Lane;
+pub use net::{BoundHeader, HeaderScope, ProviderError, UrlProvider};

@@ -1,0 +1,178 @@
+//! The network: asks origins for bytes and judges what they answer.
+//!
+//! Stateless between requests, but for what a [`Target`] remembers (where redirects led) and for the
+//! pools of connections in the lanes. Each answer is judged by its head before a byte of it is
+//! handed out; bytes are placed by what the answer says, never by what was asked.
+//!
+//! Not here: what to fetch and when to try a range again (`sched`), keeping bytes (`storage`),
+//! the deciding on a change of the resource (`engine`).
+//!
+//! Invariants:
+//! 1. a [`Body`] never yields a byte outside of the range its [`Answer`] announced;
+//! 2. nothing that goes out of here (errors, logs) carries userinfo or query values;
+//! 3. headers of the user reach no other origin than the source's, unless marked for it.
+
+mod body;
+mod fault;
+mod redact;
+mod target;
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use url::Url;
+
+use crate::byte_range::ByteRange;
+use crate::ids::Lane;
+use crate::sync::Arc;
+use crate::validator::Validator;
+
+pub(crate) use body::{Body, BodyEnd};
+pub(crate) use fault::{Fault, Seen};
+pub(crate) use target::Target;
+pub use target::{BoundHeader, HeaderScope, ProviderError, UrlProvider};
+
+/// What is known about a resource, for an answer to be checked against. Empty on the first open.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Expectation {
+    /// Its length.
+    pub(crate) total: Option<u64>,
+    /// What tells its version.
+    pub(crate) validator: Option<Validator>,
+    /// Its `Content-Type` as sent.
+    pub(crate) content_type: Option<String>,
+}
+
+/// One request for bytes of a resource.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RangeRequest {
+    /// The bytes wanted, never empty. An end of `u64::MAX` asks for all from the start on.
+    /// `None` asks for the whole without a `Range`.
+    pub(crate) range: Option<ByteRange>,
+    /// The strong validator to send as `If-Range`; ignored without a range.
+    pub(crate) if_range: Option<String>,
+    /// Whether caches on the way must ask the origin.
+    pub(crate) bypass_caches: bool,
+    /// RFC 9218 urgency, 0 (first) to 7, sent as the `priority` header.
+    pub(crate) urgency: Option<u8>,
+    /// What the answer is checked against.
+    pub(crate) expect: Expectation,
+}
+
+impl RangeRequest {
+    /// A request for `range` that expects nothing.
+    pub(crate) fn of(range: ByteRange) -> Self {
+        Self { range: Some(range), ..Self::default() }
+    }
+}
+
+/// Which bytes an answer carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AnswerShape {
+    /// 206: these bytes, as Content-Range says, cut off at the end asked for. They hold the first
+    /// byte asked for, and may begin before it.
+    Part {
+        /// Where the body's bytes belong.
+        range: ByteRange,
+        /// Length of the resource, unless the server did not say.
+        total: Option<u64>,
+    },
+    /// 200: the resource from byte 0 on.
+    Whole {
+        /// Its length, if the answer says so.
+        len: Option<u64>,
+    },
+}
+
+impl AnswerShape {
+    /// Length of the resource, if the answer says so.
+    pub(crate) fn total(self) -> Option<u64> {
+        match self {
+            Self::Part { total, .. } => total,
+            Self::Whole { len } => len,
+        }
+    }
+}
+
+/// An accepted answer, its body still to come.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// Which bytes it carries.
+    pub(crate) shape: AnswerShape,
+    /// What tells its version.
+    pub(crate) validator: Validator,
+    /// `Content-Type` as sent.
+    pub(crate) content_type: Option<String>,
+    /// Where redirects led. Not redacted.
+    pub(crate) final_url: Url,
+    /// Whether the connection had carried a request before.
+    pub(crate) connection_reused: bool,
+    /// Our end of the connection, which tells connections apart. `None` where there is none.
+    pub(crate) local_addr: Option<SocketAddr>,
+    /// The bytes.
+    pub(crate) body: Body,
+}
+
+/// What a HEAD tells.
+#[derive(Debug, Clone)]
+pub(crate) struct HeadAnswer {
+    /// Length of the resource, if told.
+    pub(crate) total: Option<u64>,
+    /// Whether the server claims to do byte ranges.
+    pub(crate) accepts_ranges: bool,
+    /// What tells its version.
+    pub(crate) validator: Validator,
+    /// `Content-Type` as sent.
+    pub(crate) content_type: Option<String>,
+    /// Where redirects led. Not redacted.
+    pub(crate) final_url: Url,
+}
+
+/// A small resource as a whole.
+#[derive(Debug, Clone)]
+pub(crate) struct Object {
+    /// All its bytes.
+    pub(crate) bytes: Bytes,
+    /// What tells its version.
+    pub(crate) validator: Validator,
+    /// `Content-Type` as sent.
+    pub(crate) content_type: Option<String>,
+    /// Where redirects led. Not redacted.
+    pub(crate) final_url: Url,
+}
+
+/// How bytes are had from an origin. All calls are cancelled by dropping their future.
+pub(crate) trait Net: Send + Sync + 'static {
+    /// Asks for a range and judges the answer's head. Not retried in here: the scheduler asks again
+    /// for what is still missing.
+    fn get_range(
+        &self,
+        lane: Lane,
+        target: Arc<Target>,
+        request: RangeRequest,
+    ) -> BoxFuture<'_, Result<Answer, Fault>>;
+
+    /// The same without an end: all from the range's start on, or the whole without `Range`. Like
+    /// `get_range` it is bounded by the idle timeout only, once the body has begun.
+    fn stream(
+        &self,
+        lane: Lane,
+        target: Arc<Target>,
+        request: RangeRequest,
+    ) -> BoxFuture<'_, Result<Answer, Fault>> {
+        let range = request.range.map(|range| ByteRange::new(range.start, u64::MAX));
+        self.get_range(lane, target, RangeRequest { range, ..request })
+    }
+
+    /// Asks for the headers alone. Never sent in front of the first bytes.
+    fn head(&self, lane: Lane, target: Arc<Target>) -> BoxFuture<'_, Result<HeadAnswer, Fault>>;
+
+    /// Fetches a whole resource of at most `max` bytes.
+    fn get_bytes(
+        &self,
+        lane: Lane,
+        target: Arc<Target>,
+        max: u64,
+    ) -> BoxFuture<'_, Result<Object, Fault>>;
+}

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands: the tests, and what the tests cannot see.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
+
+step() { printf '\n== %s\n' "$*"; }
+
+step "format"
+cargo fmt --all -- --check
+
+step "clippy, all features and targets"
+cargo clippy --quiet --all-features --all-targets -- -D warnings
+step "clippy, no features"
+cargo clippy --quiet --no-default-features -- -D warnings
+
+scripts/test.sh
+
+step "examples and benches build"
+cargo build --quiet --all-features --examples --benches
+
+step "documentation, public and private"
+RUSTDOCFLAGS="-D warnings" cargo doc --quiet --all-features --no-deps
+RUSTDOCFLAGS="-D warnings" cargo doc --quiet --all-features --no-deps --document-private-items
+
+step "the library without features pulls no command line and no server"
+tree=$(cargo tree --edges normal --prefix none)
+if grep -E '^(clap|indicatif|axum|tower-http|tracing-subscriber|serde_json|criterion|symphonia) ' <<<"$tree"; then
+    echo "these belong behind a feature or to development" >&2
+    exit 1
+fi
+features=$(cargo tree --edges normal,features --invert hyper)
+if grep 'hyper feature "server"' <<<"$features"; then
+    echo "hyper's server is part of the plain library" >&2
+    exit 1
+fi
+
+step "package"
+cargo package --quiet --allow-dirty --list >/dev/null
+cargo package --quiet --allow-dirty
+
+printf '\nALL CHECKS PASSED\n'

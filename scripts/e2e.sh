@@ -1,0 +1,285 @@
+#!/usr/bin/env bash
+# The command line against servers that nobody here wrote: nginx, and Python's http.server (which knows no ranges).
+# Bytes are compared with the file; requests are judged by nginx's access log, not by our own counters.
+# Needs nginx, curl and python3; as root they are installed from the distribution's packages.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+SIZE=$((24 * 1024 * 1024)) # whole file: seconds on the slow location, too large to sit in socket buffers
+SLOW_RATE=4m               # bytes/s of nginx's /slow/: leaves time to kill somebody in the middle
+PATIENCE=300               # tenths of a second until something that must happen counts as hung
+
+dir=$(mktemp -d)
+nginx_pid= python_pid= client_pid=
+cleanup() {
+    for pid in $client_pid $python_pid $nginx_pid; do kill "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+
+step() { printf '\n== %s\n' "$*"; }
+fail() {
+    printf 'FAILED: %s\n' "$*" >&2
+    for file in "$dir"/*.err "$dir/access.log"; do
+        [ ! -s "$file" ] || { echo "-- $(basename "$file")" >&2; tail -n 20 "$file" >&2; }
+    done
+    exit 1
+}
+
+# Succeeds once the command does; fails when patience runs out.
+eventually() {
+    local tries=$PATIENCE
+    until "$@" >/dev/null 2>&1; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# ---- tools ---------------------------------------------------------------------------------------------------------
+
+require_tools() {
+    local missing=
+    for tool in nginx curl python3; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -qq
+        # shellcheck disable=SC2086 # a list of words on purpose
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+    elif [ -n "${CI:-}" ]; then
+        fail "not installed:$missing; end-to-end tests must run here: install them or run as root on a Debian system"
+    else
+        echo "SKIPPED: not installed:$missing (install them, or run as root on a Debian system)"
+        exit 0
+    fi
+}
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# ---- origins -------------------------------------------------------------------------------------------------------
+
+make_content() {
+    mkdir -p "$dir/www/slow"
+    python3 - "$dir/www" "$SIZE" <<'PY'
+import os, random, sys
+root, size = sys.argv[1], int(sys.argv[2])
+with open(os.path.join(root, "big.bin"), "wb") as f:
+    f.write(random.Random(2).randbytes(size))
+with open(os.path.join(root, "one.bin"), "wb") as f:
+    f.write(b"!")
+open(os.path.join(root, "empty.bin"), "wb").close()
+# Old enough for Last-Modified to be a strong validator.
+for name in ("big.bin", "one.bin", "empty.bin"):
+    os.utime(os.path.join(root, name), (1_600_000_000, 1_600_000_000))
+PY
+    ln "$dir/www/big.bin" "$dir/www/slow/big.bin"
+    chmod -R a+rX "$dir"
+}
+
+write_nginx_config() {
+    local user=
+    [ "$(id -u)" != 0 ] || user="user root;"
+    cat >"$dir/nginx.conf" <<CONF
+$user
+daemon off;
+worker_processes 1;
+pid $dir/nginx.pid;
+error_log $dir/nginx.err;
+events { worker_connections 256; }
+http {
+    log_format seen '\$request_method \$status \$body_bytes_sent "\$http_range" "\$http_if_range" \$connection \$uri';
+    access_log $dir/access.log seen;
+    client_body_temp_path $dir/nginx.tmp;
+    proxy_temp_path $dir/nginx.tmp;
+    fastcgi_temp_path $dir/nginx.tmp;
+    uwsgi_temp_path $dir/nginx.tmp;
+    scgi_temp_path $dir/nginx.tmp;
+    default_type application/octet-stream;
+    types { audio/mpeg mp3; audio/flac flac; audio/ogg ogg; audio/mp4 m4a; audio/wav wav; }
+    server {
+        listen 127.0.0.1:$nginx_port;
+        root $dir/www;
+        location /media/ { alias "$PWD/tests/media/"; }
+        location /slow/ { limit_rate $SLOW_RATE; }
+    }
+}
+CONF
+}
+
+start_nginx() {
+    nginx -c "$dir/nginx.conf" -p "$dir" 2>>"$dir/nginx.err" &
+    nginx_pid=$!
+    eventually curl -sf -o /dev/null "$nginx/one.bin" || fail "nginx does not answer"
+    forget_requests
+}
+
+# Its workers would finish what they are sending: a stop at once takes them along.
+stop_nginx() {
+    nginx -c "$dir/nginx.conf" -p "$dir" -s stop 2>>"$dir/nginx.err"
+    wait "$nginx_pid" 2>/dev/null || true
+    nginx_pid=
+}
+
+start_python() {
+    python3 -m http.server "$python_port" --bind 127.0.0.1 --directory "$dir/www" >"$dir/python.err" 2>&1 &
+    python_pid=$!
+    eventually curl -sf -o /dev/null "$python/one.bin" || fail "http.server does not answer"
+}
+
+# ---- what nginx saw ------------------------------------------------------------------------------------------------
+
+forget_requests() { : >"$dir/access.log"; }
+requests() { wc -l <"$dir/access.log"; }
+body_bytes() { awk '{ sum += $3 } END { printf "%d\n", sum }' "$dir/access.log"; }
+no_head() { ! grep -q '^HEAD ' "$dir/access.log" || fail "a HEAD was sent"; }
+# Every request asks for a range that ends, and begins at or after byte $1.
+bounded_from() {
+    awk -v first="$1" '{
+        if (match($0, /"bytes=[0-9]+-[0-9]+"/) == 0) { print "no bounded range: " $0; bad = 1; next }
+        split(substr($0, RSTART + 7, RLENGTH - 8), range, "-")
+        if (range[1] + 0 < first + 0) { print "asked again: " $0; bad = 1 }
+    } END { exit bad }' "$dir/access.log" || fail "requests that were not needed"
+}
+
+# ---- the program ---------------------------------------------------------------------------------------------------
+
+build() {
+    cargo build --quiet --features cli --bins --examples
+    program="${CARGO_TARGET_DIR:-target}/debug/kithara-file"
+    [ -x "$program" ] || fail "cargo built no $program"
+}
+
+# get NAME ARGUMENTS...: runs to the end, output in NAME.out, messages in NAME.err.
+get() {
+    local name=$1
+    shift
+    "$program" get -o "$dir/$name.out" "$@" 2>"$dir/$name.err"
+}
+
+same() { cmp "$dir/$1.out" "$dir/www/$2" || fail "$1: other bytes than $2"; }
+
+whole_files() {
+    for file in big.bin one.bin empty.bin; do
+        step "get $file from nginx"
+        forget_requests
+        get "nginx-$file" --store "$dir/store-whole" "$nginx/$file" || fail "get $file"
+        same "nginx-$file" "$file"
+        no_head
+        step "get $file from http.server, which knows no ranges"
+        get "python-$file" --store "$dir/store-python" "$python/$file" || fail "get $file"
+        same "python-$file" "$file"
+    done
+}
+
+offline_again() {
+    step "the same again, offline: nothing is sent"
+    forget_requests
+    get offline --offline --store "$dir/store-whole" "$nginx/big.bin" || fail "get --offline"
+    same offline big.bin
+    [ "$(requests)" = 0 ] || fail "$(requests) requests while offline"
+    if get offline-miss --offline --store "$dir/store-none" "$nginx/big.bin"; then
+        fail "bytes that nobody has"
+    fi
+    [ "$(requests)" = 0 ] || fail "$(requests) requests while offline"
+}
+
+stored_half() { [ "$(du -sk "$1" | cut -f1)" -ge $((SIZE / 2048)) ]; }
+
+resumes_holes_only() {
+    step "killed halfway, get asks for the holes only"
+    forget_requests
+    "$program" get -o "$dir/resume.out" --store "$dir/store-resume" "$nginx/slow/big.bin" 2>"$dir/resume.err" &
+    client_pid=$!
+    eventually stored_half "$dir/store-resume" || fail "half of the file never came"
+    kill -9 "$client_pid"
+    wait "$client_pid" 2>/dev/null || true
+    client_pid=
+    # The requests of the killed one are logged when nginx notices.
+    eventually grep -q . "$dir/access.log" || fail "nginx saw no request"
+    forget_requests
+    get resume --store "$dir/store-resume" "$nginx/slow/big.bin" || fail "get after the kill"
+    same resume big.bin
+    no_head
+    # A kill loses a second of records at most.
+    bounded_from $((SIZE / 8))
+    [ "$(body_bytes)" -le $((SIZE * 3 / 4)) ] || fail "$(body_bytes) bytes sent again of $SIZE"
+    grep -q '"bytes=[^"]*" "[^"-]' "$dir/access.log" || fail "no If-Range"
+}
+
+origin_dies() {
+    step "the origin dies in the middle: a typed error; back again: goes on"
+    "$program" get -o "$dir/dies.out" --store "$dir/store-dies" "$nginx/slow/big.bin" 2>"$dir/dies.err" &
+    client_pid=$!
+    eventually stored_half "$dir/store-dies" || fail "half of the file never came"
+    stop_nginx
+    eventually gone "$client_pid" || fail "get hangs without its origin"
+    if wait "$client_pid"; then fail "get succeeds without its origin"; fi
+    client_pid=
+    grep -qi 'connect' "$dir/dies.err" || fail "the error does not tell that connecting failed"
+    start_nginx
+    get dies --store "$dir/store-dies" "$nginx/slow/big.bin" || fail "get after the origin came back"
+    same dies big.bin
+    bounded_from $((SIZE / 8))
+}
+
+bad_input() {
+    step "bad input ends in words, not in a hang or a panic"
+    for url in "$nginx/none.bin" "http://127.0.0.1:$(free_port)/big.bin" "not a url" "ftp://127.0.0.1/x"; do
+        if get bad --store "$dir/store-bad" "$url"; then fail "get '$url' succeeds"; fi
+        [ -s "$dir/bad.err" ] || fail "get '$url' fails without a word"
+        ! grep -q 'panicked' "$dir/bad.err" || fail "get '$url' panics"
+    done
+}
+
+scrubs() {
+    step "scrub against nginx"
+    forget_requests
+    "$program" scrub "$nginx/big.bin" --seeks 40 --json >"$dir/scrub.json" 2>"$dir/scrub.err" || fail "scrub"
+    python3 -m json.tool "$dir/scrub.json" >/dev/null || fail "scrub --json is no JSON"
+    [ "$(requests)" -gt 0 ] || fail "scrub sent nothing"
+    no_head
+}
+
+examples() {
+    local target="${CARGO_TARGET_DIR:-target}/debug/examples"
+    for example in play_blocking play_async two_cursors offline; do
+        [ -e "examples/$example.rs" ] || continue
+        step "example $example against nginx"
+        "$target/$example" "$nginx/media/chirp.mp3" >"$dir/$example.log" 2>"$dir/$example.err" || fail "example $example"
+    done
+}
+
+# --------------------------------------------------------------------------------------------------------------------
+
+started=$SECONDS
+require_tools
+nginx_port=$(free_port)
+python_port=$(free_port)
+nginx=http://127.0.0.1:$nginx_port
+python=http://127.0.0.1:$python_port
+
+step "origins"
+make_content
+write_nginx_config
+start_nginx
+start_python
+curl -sf -r 5-9 "$nginx/big.bin" | cmp - <(head -c 10 "$dir/www/big.bin" | tail -c 5) || fail "nginx serves no ranges"
+echo "nginx and http.server answer"
+
+if [ -e src/bin/kithara-file.rs ]; then
+    build
+    whole_files
+    offline_again
+    resumes_holes_only
+    origin_dies
+    bad_input
+    scrubs
+    examples
+else
+    echo "the command line is not built yet: only the origins were checked"
+fi
+
+printf '\nE2E PASSED in %d s\n' "$((SECONDS - started))"

@@ -9,6 +9,7 @@ mod error;
 mod ids;
 mod net;
 mod sched;
+mod storage;
 mod sync;
 mod time;
 mod validator;

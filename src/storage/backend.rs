@@ -1,0 +1,95 @@
+//! Backend: where the bytes of one resource are, behind a seam of four methods.
+//!
+//! A [`Blob`] may read and write less than asked, as the system calls do; the loops are here. It
+//! knows nothing of coverage: only covered bytes are ever read, so a blob that ends before them has
+//! lost them, and that is an error, never an end and never zeros.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+
+use crate::byte_range::ByteRange;
+use crate::error::StorageError;
+
+use super::file::FileBlob;
+use super::memory::MemoryBlob;
+
+/// Positional I/O. All methods from any thread, at the same time.
+pub(crate) trait Blob: Send + Sync + 'static {
+    /// Reads at most `buf.len()` bytes; zero only past the last byte that was ever written.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize>;
+    /// Writes at most `bytes.len()` bytes, and tells how many.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize>;
+    /// Gives back the room of `range`, or of a part of it; what is read there afterwards is undefined.
+    fn discard(&self, range: ByteRange) -> io::Result<()>;
+    /// Bytes of disk or memory taken up.
+    fn allocated(&self) -> io::Result<u64>;
+}
+
+/// Where the bytes of one resource are.
+pub(crate) struct Backend(Box<dyn Blob>);
+
+impl Backend {
+    /// In a file, open for reading and writing.
+    pub(crate) fn file(file: File) -> Self {
+        Self::custom(FileBlob::new(file))
+    }
+
+    /// In memory, as sparse as a file would be.
+    pub(crate) fn memory() -> Self {
+        Self::custom(MemoryBlob::default())
+    }
+
+    /// Anywhere else.
+    pub(crate) fn custom(blob: impl Blob) -> Self {
+        Self(Box::new(blob))
+    }
+
+    /// Fills `buf` from `offset` on.
+    pub(crate) fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), StorageError> {
+        let failed = |source| StorageError::new("reading stored bytes", source);
+        let mut done = 0;
+        while done < buf.len() {
+            match self.0.read_at(offset + done as u64, &mut buf[done..]) {
+                Ok(0) => {
+                    return Err(failed(io::Error::other("the file ends before its stored bytes")));
+                }
+                Ok(n) => done += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    pub(crate) fn write_all_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        let failed = |source| StorageError::new("storing received bytes", source);
+        let mut done = 0;
+        while done < bytes.len() {
+            match self.0.write_at(offset + done as u64, &bytes[done..]) {
+                Ok(0) => return Err(failed(io::ErrorKind::WriteZero.into())),
+                Ok(n) => done += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back the room of `range`, as far as that is possible.
+    pub(crate) fn discard(&self, range: ByteRange) -> Result<(), StorageError> {
+        self.0.discard(range).map_err(|source| StorageError::new("giving bytes back", source))
+    }
+
+    /// Bytes of disk or memory taken up.
+    pub(crate) fn allocated(&self) -> Result<u64, StorageError> {
+        self.0.allocated().map_err(|source| StorageError::new("asking for the room taken", source))
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Backend")
+    }
+}

@@ -1,0 +1,41 @@
+//! Storage: the bytes of one resource, which of them are there, and who waits for them.
+//!
+//! [`StreamingResource`] is the one owner of coverage and of its waiters; readers wait nowhere
+//! else. [`AtomicResource`] is a small whole object that is replaced at once.
+//!
+//! The files, from the inside out: `coverage` (a set of bytes), `writes` (what is on its way),
+//! `places` (who waits), `state` (all of that under one lock, and every judgement), `gate` (the
+//! lock and the epoch), `waiter` and `park` (how to wait), `run` (what a hit may read), `backend`
+//! with `file`, `memory` and `platform` (where the bytes are), `streaming` (the whole), `atomic`.
+//!
+//! Not here: what to fetch (`sched`), names and folders, records that survive (`assets`).
+
+pub(crate) mod atomic;
+pub(crate) mod backend;
+mod coverage;
+mod file;
+mod gate;
+mod memory;
+mod park;
+mod places;
+pub(crate) mod platform;
+mod run;
+mod state;
+mod streaming;
+mod waiter;
+mod writes;
+
+#[cfg(test)]
+mod tests;
+
+// The room's door. Until the floors above use all of it, unused names are allowed here.
+#[allow(unused_imports)]
+pub(crate) use self::{
+    atomic::AtomicResource,
+    backend::Backend,
+    gate::Landed,
+    run::Run,
+    state::{LenConflict, Look, NotComplete, Waited},
+    streaming::{Cut, StreamingResource},
+    waiter::{Nudger, Waiter},
+};

@@ -1,0 +1,60 @@
+//! What differs between operating systems, and std has behind `os` modules.
+//!
+//! Unix: `pread` and `pwrite`, files are sparse by themselves, blocks are counted. Windows:
+//! `seek_read` and `seek_write`, which move the file's cursor (nobody here uses it). A file there
+//! is sparse only if flagged so, for which std has no call: a write far behind the end makes the
+//! volume allocate what lies between, but what is read is the same.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::Path;
+
+/// Reads at most `buf.len()` bytes at `offset`; zero at or past the end of the file.
+#[cfg(unix)]
+pub(crate) fn read_at(file: &File, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buf, offset)
+}
+
+/// Reads at most `buf.len()` bytes at `offset`; zero at or past the end of the file.
+#[cfg(windows)]
+pub(crate) fn read_at(file: &File, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buf, offset)
+}
+
+/// Writes at most `bytes.len()` bytes at `offset`, and tells how many.
+#[cfg(unix)]
+pub(crate) fn write_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::write_at(file, bytes, offset)
+}
+
+/// Writes at most `bytes.len()` bytes at `offset`, and tells how many.
+#[cfg(windows)]
+pub(crate) fn write_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_write(file, bytes, offset)
+}
+
+/// Bytes that the file takes up on disk; its holes take up none.
+#[cfg(unix)]
+pub(crate) fn allocated(metadata: &Metadata) -> io::Result<u64> {
+    /// `st_blocks` counts blocks of this size, whatever the file system's own is (POSIX `stat.h`, Linux `stat(2)`).
+    const BLOCK: u64 = 512;
+    Ok(std::os::unix::fs::MetadataExt::blocks(metadata).saturating_mul(BLOCK))
+}
+
+/// Bytes that the file takes up on disk, at most: std does not tell of holes here.
+#[cfg(not(unix))]
+pub(crate) fn allocated(metadata: &Metadata) -> io::Result<u64> {
+    Ok(metadata.len())
+}
+
+/// Makes the names in `folder` durable: a rename or a new file survives a power cut.
+#[cfg(unix)]
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// A folder cannot be opened for syncing here; the volume's journal orders renames by itself.
+#[cfg(not(unix))]
+pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}

@@ -90,6 +90,10 @@ fn a_test_module_in_a_file_of_its_own_is_known() {
     let test = ("src/net/http/tests.rs", "use crate::origin::Origin;");
     assert_eq!(breaches(&[("src/net/http.rs", "#[cfg(test)]\nmod tests;"), test]), []);
     assert_eq!(breaches(&[("src/net/http.rs", "mod tests;"), test]).len(), 1);
+    let test = ("src/net/http_tests.rs", "use crate::origin::Origin;");
+    let declared = "#[cfg(test)]\n#[path = \"http_tests.rs\"]\nmod tests;";
+    assert_eq!(breaches(&[("src/net/http.rs", declared), test]), []);
+    assert_eq!(breaches(&[("src/net/http.rs", "#[cfg(test)] mod tests;"), test]).len(), 1);
 }
 
 #[test]

@@ -42,7 +42,11 @@ impl Rust {
     /// Reads `text`, found at `path` (from the root of the repository, with `/`).
     pub(crate) fn read(path: &str, text: &str) -> Self {
         let mut tokens = tokenize(&blank(text));
-        let (scopes, test_modules) = mark_modules(&mut tokens, &module_of(path));
+        let elsewhere = |line: usize| {
+            let name = text.lines().nth(line - 1)?.split('"').nth(1)?;
+            Some(module_of(&format!("{}/{name}", path.rsplit_once('/')?.0)))
+        };
+        let (scopes, test_modules) = mark_modules(&mut tokens, &module_of(path), elsewhere);
         let paths = find_paths(&tokens, &scopes);
         Self { tokens, paths, test_modules }
     }
@@ -159,18 +163,28 @@ fn tokenize(code: &str) -> Vec<Token> {
 }
 
 /// Marks the tokens of test modules; tells each token's module and the test modules in other files.
-fn mark_modules(tokens: &mut [Token], file: &[String]) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
+///
+/// `elsewhere` is the module whose file the `path` attribute in a line names.
+fn mark_modules(
+    tokens: &mut [Token],
+    file: &[String],
+    elsewhere: impl Fn(usize) -> Option<Vec<String>>,
+) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
     // For each open brace: the module it opened, if it did, and whether it is for tests alone.
     let mut open: Vec<(Option<String>, bool)> = Vec::new();
-    let (mut scopes, mut elsewhere) = (Vec::with_capacity(tokens.len()), Vec::new());
+    let (mut scopes, mut for_tests_elsewhere) = (Vec::with_capacity(tokens.len()), Vec::new());
     let mut for_tests = false;
     let mut pending = None;
+    let mut at_path = None;
     for i in 0..tokens.len() {
         let module: Vec<String> =
             file.iter().chain(open.iter().filter_map(|(name, _)| name.as_ref())).cloned().collect();
         match tokens[i].text.as_str() {
             "#" if tokens.get(i + 1).is_some_and(|t| t.text == "[") => {
                 for_tests |= is_cfg_test(&tokens[i + 2..]);
+                if tokens.get(i + 2).is_some_and(|t| t.text == "path") {
+                    at_path = elsewhere(tokens[i].line);
+                }
             }
             "mod" => pending = tokens.get(i + 1).map(|t| t.text.clone()),
             "{" => {
@@ -184,16 +198,17 @@ fn mark_modules(tokens: &mut [Token], file: &[String]) -> (Vec<Vec<String>>, Vec
             }
             ";" => {
                 if let Some(name) = pending.take().filter(|_| for_tests) {
-                    elsewhere.push(module.iter().cloned().chain([name]).collect());
+                    let named = || module.iter().cloned().chain([name]).collect();
+                    for_tests_elsewhere.push(at_path.take().unwrap_or_else(named));
                 }
-                for_tests = false;
+                (for_tests, at_path) = (false, None);
             }
             _ => {}
         }
         tokens[i].test = open.iter().any(|(_, test)| *test);
         scopes.push(module);
     }
-    (scopes, elsewhere)
+    (scopes, for_tests_elsewhere)
 }
 
 /// Whether the attribute whose inside begins here is a `cfg` that asks for tests.

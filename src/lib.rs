@@ -8,6 +8,9 @@ mod config;
 mod error;
 mod ids;
 mod net;
+#[cfg(feature = "origin")]
+#[doc(hidden)]
+pub mod origin;
 mod sched;
 mod storage;
 mod sync;

@@ -1,0 +1,195 @@
+//! The thread that serves: listening, accepting, and ending all at once.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::oneshot;
+
+use super::answer::Step;
+use super::h1::Http1;
+use super::shared::Shared;
+use super::wire::{Acceptor, Control, Direct, Stream};
+
+/// Send buffer of a socket: small, so that "handed to the socket" means "soon at the client".
+const SEND_BUFFER: u32 = 64 * 1024;
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// How every HTTP/2 connection begins.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How connections are served.
+#[derive(Clone, Default)]
+pub(super) struct Setup {
+    /// Wraps accepted streams.
+    pub(super) acceptor: Option<Acceptor>,
+    /// Largest single write of a body.
+    pub(super) write_size: Option<usize>,
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup").field("tls", &self.acceptor.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Setup {
+    /// Largest single write of a body.
+    pub(super) fn write_size(&self) -> usize {
+        self.write_size.unwrap_or(16 * 1024)
+    }
+}
+
+/// A bound port on which nobody listens: connections are refused and nobody else gets it.
+#[derive(Debug)]
+pub(super) struct Port {
+    /// Bound, not listening.
+    socket: TcpSocket,
+    /// Where.
+    addr: SocketAddr,
+}
+
+impl Port {
+    /// Any free port.
+    pub(super) fn free() -> Self {
+        Self::bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port on loopback")
+    }
+
+    /// Binds `addr`.
+    fn bound(addr: SocketAddr) -> std::io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        // Connections of an earlier life may still linger on the port.
+        socket.set_reuseaddr(true)?;
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        socket.bind(addr)?;
+        let addr = socket.local_addr()?;
+        Ok(Self { socket, addr })
+    }
+
+    /// Where it is.
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+/// A serving thread. Dropping it ends all at once.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// Where it listens.
+    addr: SocketAddr,
+    /// Dropped to end it.
+    stop: Option<oneshot::Sender<()>>,
+    /// The thread.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Listens on `port` and serves.
+    pub(super) fn start(port: Port, shared: Arc<Shared>, setup: Setup) -> Self {
+        let addr = port.addr;
+        let (stop, stopped) = oneshot::channel();
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let serve = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.expect("a runtime for the origin");
+            runtime.block_on(async move {
+                let listener = port.socket.listen(BACKLOG).expect("a bound port can listen");
+                // Nobody to tell means that the origin was dropped already.
+                let _ = ready.send(());
+                tokio::select! {
+                    _ = stopped => {}
+                    () = accept(listener, shared, setup) => {}
+                }
+            });
+            // The runtime goes here, and with it every connection.
+        };
+        let thread = std::thread::Builder::new().name("origin".to_owned()).spawn(serve);
+        let thread = thread.expect("a thread for the origin");
+        is_ready.recv().expect("the origin's thread listens");
+        Self { addr, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Ends it and keeps the port.
+    pub(super) fn stop(self) -> Port {
+        let addr = self.addr;
+        drop(self);
+        Port::bound(addr).expect("the port that was just left")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there was printed there; a second one in a drop would abort.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Accepts for ever.
+async fn accept(listener: TcpListener, shared: Arc<Shared>, setup: Setup) {
+    loop {
+        match listener.accept().await {
+            Ok((socket, peer)) => {
+                let (id, step) = shared.connected(peer);
+                let open = Open { shared: Arc::clone(&shared), id };
+                tokio::spawn(serve(open, socket, step, setup.clone()));
+            }
+            // Out of descriptors, or the client was faster: the next may do.
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+/// A connection in the log; dropping it logs its end.
+struct Open {
+    /// The log.
+    shared: Arc<Shared>,
+    /// Its number.
+    id: u64,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.shared.disconnected(self.id);
+    }
+}
+
+/// Serves one connection.
+async fn serve(open: Open, socket: TcpStream, step: Option<Step>, setup: Setup) {
+    let control = Control::default();
+    // Fails only for a socket that is gone already; reading will tell.
+    let _ = socket.set_nodelay(true);
+    match step {
+        None => {}
+        Some(Step::Gate(gate)) => gate.pass().await,
+        Some(Step::Delay(delay)) => tokio::time::sleep(delay).await,
+        Some(Step::Stall) => std::future::pending().await,
+        Some(Step::Close) => return,
+        Some(Step::Reset) => {
+            let _ = socket.set_zero_linger();
+            return;
+        }
+    }
+    let mut stream: Stream = Box::new(Direct::new(socket, control.clone()));
+    if let Some(acceptor) = &setup.acceptor {
+        match acceptor(stream).await {
+            Ok(wrapped) => stream = wrapped,
+            Err(_) => return,
+        }
+    }
+    let mut pending = Vec::new();
+    while pending.len() < PREFACE.len() && PREFACE.starts_with(&pending) {
+        if !matches!(stream.read_buf(&mut pending).await, Ok(count) if count > 0) {
+            return;
+        }
+    }
+    let shared = Arc::clone(&open.shared);
+    Http1::new(shared, open.id, stream, control, pending).serve().await;
+}

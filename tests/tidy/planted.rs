@@ -178,6 +178,7 @@ fn nothing_sleeps() {
     }
     fires("src/net/http.rs", &format!("use {async_sleep} as wait;"));
     fires("src/net/http.rs", &format!("fn f() {{ {async_sleep}_until(t) }}"));
+    silent("src/net/retry.rs", &format!("fn f() {{ {async_sleep}(pause); }}"));
     silent("src/origin/link.rs", &format!("fn f() {{ {async_sleep}(D); }}"));
     silent("src/net/http.rs", "fn f() { let sleeper = asleep(); } // sleep(1)");
 }

@@ -5,8 +5,9 @@ mod support;
 
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
-use kithara_file::origin::{Content, End, Framing, Gate, Origin, Rule, Step, pattern};
+use kithara_file::origin::{Content, End, Framing, Gate, Link, Origin, Rule, Step, pattern};
 
 use support::raw::Raw;
 
@@ -278,4 +279,78 @@ fn a_dropped_origin_closes_what_is_open() {
     drop(origin);
     assert!(raw.rest().0.is_empty());
     let _ = raw.stream.write_all(b"x");
+}
+
+/// An origin behind a link with a pattern of seed 7 at `/big.bin`.
+fn shaped(link: Link) -> Origin {
+    let origin = Origin::builder().link(link).start();
+    origin.put("/big.bin", Content::pattern(LEN).seed(7));
+    origin
+}
+
+#[test]
+fn behind_a_link_a_cold_request_takes_two_round_trips_and_a_warm_one_one() {
+    let rtt = Duration::from_millis(40);
+    let origin = shaped(Link::new(rtt, 50_000_000));
+    let begun = Instant::now();
+    let mut raw = Raw::connect(origin.addr());
+    raw.get("/big.bin", &["Range: bytes=0-99"]);
+    let cold = begun.elapsed();
+    let begun = Instant::now();
+    raw.get("/big.bin", &["Range: bytes=100-199"]);
+    let warm = begun.elapsed();
+    // Only the lower bounds are promises on a loaded machine.
+    assert!(cold >= 2 * rtt && warm >= rtt, "cold {cold:?}, warm {warm:?}");
+    let (down, up) = origin.link_bytes();
+    assert!(down > 200 && up > 100, "{down} {up}");
+}
+
+#[test]
+fn behind_a_link_bytes_are_right_and_the_rate_is_kept() {
+    let origin = shaped(Link::new(Duration::from_millis(4), 80_000_000));
+    let mut raw = Raw::connect(origin.addr());
+    let begun = Instant::now();
+    let (head, body) = raw.get("/big.bin", &[]);
+    assert_eq!((head.status, body.len() as u64), (200, LEN));
+    assert!(pattern::check(&body, 0, 7));
+    // 1 MiB at 80 Mbit/s.
+    assert!(begun.elapsed() >= Duration::from_millis(104));
+}
+
+#[test]
+fn behind_a_link_cuts_are_exact_and_clients_that_leave_are_seen() {
+    let origin = shaped(Link::new(Duration::from_millis(2), u64::MAX));
+    origin.rule("/big.bin", Rule::close_after(5000).once());
+    origin.rule("/big.bin", Rule::reset_after(6000).once());
+    origin.rule("/big.bin", Rule::stall_after(7000).once());
+    for (len, reset) in [(5000, false), (6000, true)] {
+        let mut raw = Raw::connect(origin.addr());
+        raw.send("GET", "/big.bin", &[]);
+        raw.head();
+        let (body, end) = raw.rest();
+        assert_eq!((body.len(), end.is_err()), (len, reset));
+        assert!(pattern::check(&body, 0, 7));
+    }
+    let mut raw = Raw::connect(origin.addr());
+    raw.send("GET", "/big.bin", &[]);
+    raw.head();
+    raw.exactly(7000);
+    drop(raw);
+    let log = origin.wait_closed();
+    let ends: Vec<_> = log.iter().map(|one| one.end).collect();
+    assert_eq!(ends, [Some(End::Cut), Some(End::Cut), Some(End::Aborted)]);
+}
+
+#[test]
+fn behind_a_link_a_client_that_does_not_read_holds_nobody_else_back() {
+    let origin = shaped(Link::new(Duration::from_millis(2), u64::MAX));
+    origin.put("/endless.bin", Content::pattern(u64::MAX));
+    let mut lazy = Raw::connect(origin.addr());
+    lazy.send("GET", "/endless.bin", &[]);
+    lazy.head();
+    let mut eager = Raw::connect(origin.addr());
+    for _ in 0..10 {
+        assert!(pattern::check(&eager.get("/big.bin", &["Range: bytes=0-99999"]).1, 0, 7));
+    }
+    drop(origin);
 }

@@ -15,6 +15,7 @@ mod answer;
 mod content;
 mod gate;
 mod h1;
+mod link;
 mod log;
 pub mod pattern;
 mod request;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 pub use answer::{Answer, Framing, Piece, Step};
 pub use content::{Content, Fill};
 pub use gate::Gate;
+pub use link::Link;
 pub use log::{Connection, End, Log, Logged};
 pub use request::{Range, Request};
 pub use rule::Rule;
@@ -71,6 +73,13 @@ pub struct Builder {
 }
 
 impl Builder {
+    /// Puts a shaped link between the origin and all its clients. Default: none.
+    #[must_use]
+    pub fn link(mut self, link: Link) -> Self {
+        self.setup.link = Some(link);
+        self
+    }
+
     /// Speaks over what `acceptor` makes of each accepted stream: TLS. URLs then say `https`.
     #[must_use]
     pub fn tls(mut self, acceptor: Acceptor) -> Self {
@@ -171,6 +180,16 @@ impl Origin {
     #[must_use]
     pub fn quiet(&self) -> bool {
         self.shared.log.read(|log| log.running() == 0)
+    }
+
+    /// Bytes that crossed the link's bottleneck since the last start: towards clients, towards the
+    /// origin. 0 without a link.
+    #[must_use]
+    pub fn link_bytes(&self) -> (u64, u64) {
+        match &self.state {
+            State::Running(running) => running.carried(),
+            State::Stopped(_) | State::Changing => (0, 0),
+        }
     }
 
     /// Blocks until `seen` holds, and returns the log as it was then.

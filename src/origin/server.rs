@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::answer::Step;
 use super::h1::Http1;
+use super::link::{self, Link, Network, Pacer};
 use super::shared::Shared;
 use super::wire::{Acceptor, Control, Direct, Stream};
 
@@ -30,18 +31,21 @@ pub(super) struct Setup {
     pub(super) acceptor: Option<Acceptor>,
     /// Largest single write of a body.
     pub(super) write_size: Option<usize>,
+    /// Between the origin and its clients.
+    pub(super) link: Option<Link>,
 }
 
 impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Setup").field("tls", &self.acceptor.is_some()).finish_non_exhaustive()
+        let tls = self.acceptor.is_some();
+        f.debug_struct("Setup").field("tls", &tls).field("link", &self.link).finish_non_exhaustive()
     }
 }
 
 impl Setup {
     /// Largest single write of a body.
     pub(super) fn write_size(&self) -> usize {
-        self.write_size.unwrap_or(16 * 1024)
+        self.write_size.unwrap_or(if self.link.is_some() { 4 * 1024 } else { 16 * 1024 })
     }
 }
 
@@ -86,12 +90,16 @@ pub(super) struct Running {
     stop: Option<oneshot::Sender<()>>,
     /// The thread.
     thread: Option<JoinHandle<()>>,
+    /// The link; it goes after the thread whose connections use it.
+    pacer: Option<Pacer>,
 }
 
 impl Running {
     /// Listens on `port` and serves.
     pub(super) fn start(port: Port, shared: Arc<Shared>, setup: Setup) -> Self {
         let addr = port.addr;
+        let pacer = setup.link.as_ref().map(Pacer::start);
+        let network = pacer.as_ref().map(|pacer| Arc::clone(&pacer.network));
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = std::sync::mpsc::channel();
         let serve = move || {
@@ -103,7 +111,7 @@ impl Running {
                 let _ = ready.send(());
                 tokio::select! {
                     _ = stopped => {}
-                    () = accept(listener, shared, setup) => {}
+                    () = accept(listener, shared, setup, network) => {}
                 }
             });
             // The runtime goes here, and with it every connection.
@@ -111,7 +119,12 @@ impl Running {
         let thread = std::thread::Builder::new().name("origin".to_owned()).spawn(serve);
         let thread = thread.expect("a thread for the origin");
         is_ready.recv().expect("the origin's thread listens");
-        Self { addr, stop: Some(stop), thread: Some(thread) }
+        Self { addr, stop: Some(stop), thread: Some(thread), pacer }
+    }
+
+    /// Bytes that crossed the link, down and up; 0 without a link.
+    pub(super) fn carried(&self) -> (u64, u64) {
+        self.pacer.as_ref().map_or((0, 0), |pacer| pacer.network.carried())
     }
 
     /// Ends it and keeps the port.
@@ -133,13 +146,18 @@ impl Drop for Running {
 }
 
 /// Accepts for ever.
-async fn accept(listener: TcpListener, shared: Arc<Shared>, setup: Setup) {
+async fn accept(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    setup: Setup,
+    network: Option<Arc<Network>>,
+) {
     loop {
         match listener.accept().await {
             Ok((socket, peer)) => {
                 let (id, step) = shared.connected(peer);
                 let open = Open { shared: Arc::clone(&shared), id };
-                tokio::spawn(serve(open, socket, step, setup.clone()));
+                tokio::spawn(serve(open, socket, step, setup.clone(), network.clone()));
             }
             // Out of descriptors, or the client was faster: the next may do.
             Err(_) => tokio::task::yield_now().await,
@@ -162,7 +180,13 @@ impl Drop for Open {
 }
 
 /// Serves one connection.
-async fn serve(open: Open, socket: TcpStream, step: Option<Step>, setup: Setup) {
+async fn serve(
+    open: Open,
+    socket: TcpStream,
+    step: Option<Step>,
+    setup: Setup,
+    network: Option<Arc<Network>>,
+) {
     let control = Control::default();
     // Fails only for a socket that is gone already; reading will tell.
     let _ = socket.set_nodelay(true);
@@ -177,7 +201,10 @@ async fn serve(open: Open, socket: TcpStream, step: Option<Step>, setup: Setup) 
             return;
         }
     }
-    let mut stream: Stream = Box::new(Direct::new(socket, control.clone()));
+    let mut stream: Stream = match &network {
+        None => Box::new(Direct::new(socket, control.clone())),
+        Some(network) => Box::new(link::connect(network, open.id, socket, control.clone())),
+    };
     if let Some(acceptor) = &setup.acceptor {
         match acceptor(stream).await {
             Ok(wrapped) => stream = wrapped,

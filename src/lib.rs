@@ -3,6 +3,7 @@
 // Floors are built from the ground up; this goes once the door is open.
 #![allow(dead_code)]
 
+mod assets;
 mod byte_range;
 mod config;
 mod error;

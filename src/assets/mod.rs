@@ -1,6 +1,144 @@
 //! The tree on disk: what is stored of which resource, who has it open, and what goes when room is short.
+//!
+//! An asset is a sparse file of bytes at their offsets and a log of which of them are there (`log`,
+//! `recovery`, `journal`). Opening one takes its lock and reads its log (`lease`, `lock`); small whole objects
+//! are kept beside (`objects`). Nothing but the assets themselves is authority: there is no index to lose.
+//!
+//! Everything here blocks on the disk; it is called from the engine's threads for that, never while
+//! a lock is held.
+//!
+//! Not here: serving bytes and waiting for them (`storage`), deciding whether stored bytes are still
+//! those of the resource (`engine`).
 
+mod barrier;
+mod boot;
+mod evict;
 mod extents;
+mod journal;
 mod key;
+mod layout;
+mod lease;
+mod list;
+mod lock;
 mod log;
+mod logfile;
+mod objects;
 mod recovery;
+mod runs;
+
+use std::path::Path;
+
+// The engine takes these; the allowance goes with the one for dead code.
+#[allow(unused_imports)]
+pub(crate) use barrier::{Barrier, BarrierOutcome, SyncedBarrier};
+#[allow(unused_imports)]
+pub(crate) use evict::{Evicted, Removed};
+#[allow(unused_imports)]
+pub(crate) use journal::Journal;
+pub(crate) use key::AssetKey;
+#[allow(unused_imports)]
+pub(crate) use lease::{Acquired, Generation, Lease, Recovered};
+#[allow(unused_imports)]
+pub(crate) use list::AssetInfo;
+#[allow(unused_imports)]
+pub(crate) use objects::{Object, Objects};
+
+use crate::config::StoreConfig;
+use crate::error::{Error, StorageError};
+use crate::sync::Arc;
+use layout::{Kind, Layout, Sync, is_there, open_file};
+
+/// A store: a folder of assets. Cheap to clone; opening one reads no asset.
+#[derive(Debug, Clone)]
+pub(crate) struct AssetStore {
+    inner: Arc<Inner>,
+}
+
+/// What a store and everything open in it share.
+#[derive(Debug)]
+struct Inner {
+    layout: Layout,
+    config: StoreConfig,
+    boot: log::BootId,
+    /// The folder of a store that goes with its last user.
+    temporary: Option<tempfile::TempDir>,
+}
+
+impl AssetStore {
+    /// The store in the folder `dir`, which is made if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` with the path: it is a file, cannot be made or written, or is a store of another version.
+    pub(crate) fn open(dir: &Path, config: &StoreConfig) -> Result<Self, Error> {
+        let layout = Layout::open(dir)?;
+        let boot = boot::boot_id(layout.root());
+        let inner = Inner { layout, config: config.clone(), boot, temporary: None };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// A private store that is removed when the last handle, lease and journal of it is gone. It never syncs.
+    ///
+    /// # Errors
+    ///
+    /// `Storage`: the system's folder for temporary files refuses.
+    pub(crate) fn temporary(config: &StoreConfig) -> Result<Self, Error> {
+        let fail = |error| StorageError::new("making a temporary store", error);
+        let folder = tempfile::Builder::new().prefix("kithara-file-").tempdir().map_err(fail)?;
+        let layout = Layout::open(folder.path())?;
+        let (config, boot) = (config.clone(), boot::random());
+        let inner = Inner { layout, config, boot, temporary: Some(folder) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Takes the asset `key`, to read what is stored of it and to store more. Never waits for another holder.
+    ///
+    /// `offline` makes nothing that is not there.
+    ///
+    /// # Errors
+    ///
+    /// `Storage`: the disk refused, or something else lies where the asset's files belong. Nothing is
+    /// removed for that.
+    pub(crate) fn acquire(&self, key: &AssetKey, offline: bool) -> Result<Acquired, Error> {
+        Ok(Lease::take(&self.inner, key, offline)?)
+    }
+
+    /// Pins the asset, or takes the pin away: a pinned one is never evicted. False if it is not stored.
+    ///
+    /// # Errors
+    ///
+    /// `Storage`: the disk refused.
+    pub(crate) fn pin(&self, key: &AssetKey, pinned: bool) -> Result<bool, Error> {
+        let paths = self.inner.layout.asset(key);
+        if is_there(&paths.folder, Kind::Folder)?.is_none() {
+            return Ok(false);
+        }
+        if pinned {
+            open_file(&paths.pin)?;
+        } else if is_there(&paths.pin, Kind::File)?.is_some() {
+            let fail = |error| StorageError::new("removing a pin", error).at(&paths.pin);
+            std::fs::remove_file(&paths.pin).map_err(fail)?;
+        }
+        Ok(true)
+    }
+
+    /// The store's folder.
+    pub(crate) fn root(&self) -> &Path {
+        self.inner.layout.root()
+    }
+
+    /// Small whole objects.
+    pub(crate) fn objects(&self) -> Objects {
+        Objects::new(self.inner.clone())
+    }
+}
+
+impl Inner {
+    /// Whether what is stored outlives the process.
+    fn sync(&self) -> Sync {
+        if self.temporary.is_some() { Sync::No } else { Sync::Yes }
+    }
+}
+
+#[cfg(test)]
+mod tests;

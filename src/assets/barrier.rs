@@ -1,0 +1,109 @@
+//! The slow half of a barrier: a sync, made on another thread than the journal's.
+//!
+//! A barrier has two: the data, then the log that now speaks of it. Each is a [`Barrier`] to run; the journal
+//! takes its outcome and gives the next.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use crate::byte_range::ByteRange;
+use crate::error::StorageError;
+
+/// Which file a barrier syncs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Half {
+    /// The data; afterwards the log may claim it.
+    Data,
+    /// The log; afterwards the claim is proof.
+    Log {
+        /// Where the claim ends in the log.
+        end: u64,
+    },
+}
+
+/// A sync to run on a thread that may block for as long as the disk likes.
+#[derive(Debug)]
+#[must_use = "until it has run, nothing received since the last one survives a power loss"]
+pub(crate) struct Barrier {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
+    pub(super) ticket: Ticket,
+    pub(super) told: SyncSender<Result<(), StorageError>>,
+}
+
+/// Which claim a barrier is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    /// Which log it belongs to.
+    pub(super) life: u64,
+    /// The last record that it proves.
+    pub(super) seq: u64,
+    pub(super) half: Half,
+}
+
+/// A barrier that has run; for [`Journal::barrier_done`](super::journal::Journal::barrier_done).
+#[derive(Debug)]
+#[must_use = "give it to `barrier_done`"]
+pub(crate) struct SyncedBarrier {
+    pub(super) ticket: Ticket,
+    pub(super) result: Result<(), StorageError>,
+}
+
+/// What came of a barrier.
+#[derive(Debug)]
+#[must_use = "a barrier has a second half, and lost bytes must not be served"]
+pub(crate) enum BarrierOutcome {
+    /// The first half is done; run the second.
+    Next(Barrier),
+    /// What it was about is proof against power loss, or no longer of interest.
+    Done,
+    /// A sync failed. These bytes may never have reached the disk, and the system may forget them at
+    /// any time: take them out of the coverage and fetch them again.
+    Lost {
+        /// Everything received since the last good barrier.
+        ranges: Vec<ByteRange>,
+        /// Why the sync failed.
+        error: StorageError,
+    },
+}
+
+/// A barrier that is being run, as the journal sees it.
+///
+/// A sync error is told once for all handles of a file: if the job has it, nobody else will. So the journal
+/// can ask here also when it is closed before the outcome was handed in.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) told: Receiver<Result<(), StorageError>>,
+}
+
+impl Barrier {
+    /// A job to run, and the journal's view of it.
+    pub(super) fn new(file: File, path: PathBuf, ticket: Ticket) -> (Self, InFlight) {
+        let (sender, told) = sync_channel(1);
+        (Self { file, path, ticket, told: sender }, InFlight { told })
+    }
+
+    /// Syncs. Blocks for milliseconds to seconds.
+    pub(crate) fn sync(self) -> SyncedBarrier {
+        let result = match self.ticket.half {
+            Half::Data => self.file.sync_data(),
+            // The log may have grown, and its length must be proof too.
+            Half::Log { .. } => self.file.sync_all(),
+        };
+        self.finish(result)
+    }
+
+    /// As if the sync had failed.
+    #[cfg(test)]
+    pub(crate) fn fail(self) -> SyncedBarrier {
+        self.finish(Err(std::io::Error::other("scripted")))
+    }
+
+    fn finish(self, result: std::io::Result<()>) -> SyncedBarrier {
+        let result = result.map_err(|error| StorageError::new("syncing", error).at(&self.path));
+        // Nobody listens if the journal is gone, and then nobody needs to know.
+        let _ = self.told.send(result.clone());
+        SyncedBarrier { ticket: self.ticket, result }
+    }
+}

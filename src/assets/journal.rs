@@ -1,0 +1,475 @@
+//! The writer's side of an open asset: says on disk which bytes are there, and never too early.
+//!
+//! It is told of bytes after they were written to the data file, gathers them per flow with a running CRC,
+//! appends `Covered` records without syncing, and hands out barriers: the data is synced, only then does the log
+//! claim it, then the log is synced.
+//!
+//! One owner, no locks, no waiting but for log appends and, at [`begin`](Journal::begin), at the first record of a
+//! life and at [`close`](Journal::close), for the disk. It keeps the asset until it is closed or dropped.
+//!
+//! Not here: the bytes themselves and who may read them (`storage`), threads (`engine`).
+//!
+//! Invariants:
+//! 1. what the log on disk calls proven was synced in the data file before the log said so;
+//! 2. no byte of a generation is recorded before its log has taken the place of the one before it;
+//! 3. after a failed sync nothing since the last good barrier is claimed again, in memory or on disk;
+//! 4. after a failed append the journal records nothing more, and what was proven stays proven.
+
+use super::barrier::{Barrier, BarrierOutcome, Half, InFlight, SyncedBarrier, Ticket};
+use super::extents::Extents;
+use super::layout::Sync;
+use super::lease::{Generation, Place};
+use super::log::{Header, MAX_OFFSET, MAX_RECORD_BYTES, Record};
+use super::logfile::{LogFile, new_epoch};
+use super::recovery::{Piece, Recovery};
+use super::runs::{Runs, compact};
+use crate::byte_range::ByteRange;
+use crate::error::StorageError;
+use crate::ids::FetchId;
+use crate::time::Micros;
+
+/// Barriers start at least this far apart: a sync costs the disk more than it saves.
+const BARRIER_SPACING: Micros = Micros::from_millis(1000);
+
+/// Records the coverage of one open asset.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    place: Place,
+    /// Head of the current generation's log; `None` until one has begun.
+    header: Option<Header>,
+    /// The log of this life; `None` until there is something to record.
+    log: Option<LogFile>,
+    /// Number of `log`, to know an outcome that comes late.
+    life: u64,
+    runs: Runs,
+    /// Synced, and claimed by a synced log.
+    proven: Vec<Piece>,
+    /// Recorded since, with sequence numbers.
+    unproven: Vec<(Piece, u64)>,
+    seq: u64,
+    len: Option<u64>,
+    sealed: bool,
+    validated: Option<u64>,
+    /// Whether something is known that no log says yet.
+    unsaved: bool,
+    in_flight: Option<InFlight>,
+    last_barrier: Option<Micros>,
+    /// When the first byte came in that no barrier is about, and how many did since.
+    dirty: Option<(Micros, u64)>,
+    degraded: bool,
+    trouble: Option<StorageError>,
+}
+
+impl Journal {
+    /// Goes on where `found` ended, or waits for [`begin`](Self::begin).
+    pub(super) fn new(place: Place, found: Option<Recovery>) -> Self {
+        let mut journal = Self {
+            place,
+            header: None,
+            log: None,
+            life: 0,
+            runs: Runs::default(),
+            proven: Vec::new(),
+            unproven: Vec::new(),
+            seq: 0,
+            len: None,
+            sealed: false,
+            validated: None,
+            unsaved: false,
+            in_flight: None,
+            last_barrier: None,
+            dirty: None,
+            degraded: false,
+            trouble: None,
+        };
+        if let Some(found) = found {
+            // What the last life could not prove becomes proof with the first barrier of this one.
+            journal.dirty = (!found.suspect.is_empty()).then_some((Micros(0), 0));
+            journal.header = Some(found.header);
+            journal.proven = found.trusted;
+            journal.unproven = found.suspect.into_iter().map(|piece| (piece, 0)).collect();
+            journal.len = found.len;
+            journal.sealed = found.sealed;
+            journal.validated = found.validated;
+        }
+        journal
+    }
+
+    /// Starts a new generation: the data file is emptied and a new log takes the place of the old one, for good,
+    /// before a byte of the new generation may be written.
+    ///
+    /// The order matters. If the new log's name were not on stable storage first, a power loss could bring
+    /// the old log back beside new bytes, and it would claim them as its own. The other way round nothing can
+    /// go wrong: an old log beside an emptied file claims nothing, for nothing counts past the end of the data.
+    ///
+    /// # Errors
+    ///
+    /// The disk refused. Then not one byte of the generation may be written to the data file: it must be kept
+    /// elsewhere. The journal records nothing more.
+    pub(crate) fn begin(&mut self, generation: &Generation) -> Result<(), StorageError> {
+        let before = self.header.as_ref().map(|header| header.epoch);
+        self.forget_all();
+        let result = self.try_begin(generation, before);
+        if result.is_err() {
+            self.degraded = true;
+            self.header = None;
+            // Claims nothing any more, but for good measure; the caller has the error that counts.
+            let _ = std::fs::remove_file(&self.place.paths.map);
+        }
+        result
+    }
+
+    fn try_begin(
+        &mut self,
+        generation: &Generation,
+        before: Option<u32>,
+    ) -> Result<(), StorageError> {
+        let data = self.place.data()?;
+        data.set_len(0).map_err(|error| {
+            StorageError::new("emptying a data file", error).at(&self.place.paths.data)
+        })?;
+        self.place.sync_names()?;
+        let header = Header {
+            epoch: new_epoch(before),
+            key: self.place.key.hash(),
+            boot: self.place.store.boot,
+            created: super::list::unix_now(),
+            validator: generation.validator.clone(),
+            content_type: generation.content_type.clone(),
+            label: self.place.key.label().map(str::to_owned),
+        };
+        self.log =
+            Some(LogFile::create(&self.place.paths.map, &header, &[], &[], self.place.sync())?);
+        self.header = Some(header);
+        Ok(())
+    }
+
+    fn forget_all(&mut self) {
+        self.life += 1;
+        self.log = None;
+        self.runs.take();
+        self.proven.clear();
+        self.unproven.clear();
+        (self.seq, self.len, self.sealed, self.validated) = (0, None, false, None);
+        (self.unsaved, self.dirty) = (false, None);
+    }
+
+    /// Takes note of `bytes` that `flow` has written at `offset` of the data file.
+    ///
+    /// Bytes past 2^48 are served but not recorded. Problems with the log are kept for
+    /// [`take_error`](Self::take_error).
+    pub(crate) fn written(&mut self, flow: FetchId, offset: u64, bytes: &[u8], now: Micros) {
+        let len = bytes.len() as u64;
+        let fits = offset.checked_add(len).is_some_and(|end| end <= MAX_OFFSET);
+        if !self.is_recording() || bytes.is_empty() || !fits || len > MAX_RECORD_BYTES {
+            return;
+        }
+        let (since, dirty) = self.dirty.unwrap_or((now, 0));
+        self.dirty = Some((since, dirty + len));
+        let due = self.runs.add(flow, offset, bytes, now);
+        self.record_all(due.into_iter().flatten());
+    }
+
+    /// `flow` writes no more.
+    pub(crate) fn flow_ended(&mut self, flow: FetchId) {
+        let run = self.runs.end(flow);
+        self.record_all(run);
+    }
+
+    /// The resource has `len` bytes.
+    pub(crate) fn len_known(&mut self, len: u64) {
+        if self.len != Some(len) {
+            self.len = Some(len);
+            self.note(Record::LenKnown { len });
+        }
+    }
+
+    /// All bytes of the resource have been written.
+    pub(crate) fn sealed(&mut self, len: u64) {
+        if !self.sealed || self.len != Some(len) {
+            (self.len, self.sealed) = (Some(len), true);
+            let rest = self.runs.take();
+            self.record_all(rest);
+            self.note(Record::Sealed { len });
+        }
+    }
+
+    /// The origin has confirmed the validator, at this time in Unix seconds.
+    pub(crate) fn validated(&mut self, unix_seconds: u64) {
+        self.validated = Some(unix_seconds);
+        // Not worth a new log before there is something else to say.
+        if self.log.is_some() {
+            self.note(Record::Validated { at: unix_seconds });
+        } else {
+            self.unsaved = true;
+        }
+    }
+
+    /// When [`run_due`](Self::run_due) is to be called next.
+    pub(crate) fn next_due(&self) -> Option<Micros> {
+        if !self.is_recording() {
+            return None;
+        }
+        self.runs.due().into_iter().chain(self.barrier_due()).min()
+    }
+
+    fn barrier_due(&self) -> Option<Micros> {
+        let (since, bytes) = self.dirty?;
+        if self.in_flight.is_some() || self.place.sync() == Sync::No {
+            return None;
+        }
+        let config = &self.place.store.config;
+        let full = bytes >= config.barrier_bytes;
+        let due = if full { since } else { since + config.barrier_interval.into() };
+        let earliest = self.last_barrier.map_or(Micros(0), |last| last + BARRIER_SPACING);
+        Some(due.max(earliest))
+    }
+
+    /// Records what is due, and starts a barrier if one is: run it off this thread, and give what comes of
+    /// it to [`barrier_done`](Self::barrier_done).
+    pub(crate) fn run_due(&mut self, now: Micros) -> Option<Barrier> {
+        let aged = self.runs.aged(now);
+        self.record_all(aged);
+        if !self.is_recording() || self.barrier_due().is_none_or(|due| now < due) {
+            return None;
+        }
+        let rest = self.runs.take();
+        self.record_all(rest);
+        self.last_barrier = Some(now);
+        self.dirty = None;
+        self.take_over();
+        let data = self.place.data().and_then(|data| {
+            data.try_clone().map_err(|error| StorageError::new("opening a file", error))
+        });
+        match data {
+            Ok(data) if self.is_recording() => Some(self.barrier(data, Half::Data)),
+            Ok(_) => None,
+            Err(error) => {
+                self.degrade(error);
+                None
+            }
+        }
+    }
+
+    /// Takes what came of a barrier.
+    pub(crate) fn barrier_done(&mut self, synced: SyncedBarrier) -> BarrierOutcome {
+        let SyncedBarrier { ticket, result } = synced;
+        self.in_flight = None;
+        if let Err(error) = result {
+            // Whatever it was about: the system told this error once, and to us.
+            return BarrierOutcome::Lost { ranges: self.lose(), error };
+        }
+        if ticket.life != self.life || !self.is_recording() {
+            return BarrierOutcome::Done;
+        }
+        match ticket.half {
+            Half::Data => self.claim(ticket.seq),
+            Half::Log { end } => {
+                self.prove(ticket.seq);
+                if let Some(log) = &mut self.log {
+                    log.proven_to(end);
+                }
+                BarrierOutcome::Done
+            }
+        }
+    }
+
+    /// The data up to `seq` is synced: says so in the log, which is to be synced next.
+    fn claim(&mut self, seq: u64) -> BarrierOutcome {
+        if !self.append(Record::Barrier { seq }) {
+            return BarrierOutcome::Done;
+        }
+        let log = self.log.as_ref().expect("it was just appended to");
+        let end = log.end();
+        match log.handle() {
+            Ok(file) => {
+                let ticket = Ticket { life: self.life, seq, half: Half::Log { end } };
+                let path = self.place.paths.map.clone();
+                let (barrier, in_flight) = Barrier::new(file, path, ticket);
+                self.in_flight = Some(in_flight);
+                BarrierOutcome::Next(barrier)
+            }
+            Err(error) => {
+                self.degrade(error);
+                BarrierOutcome::Done
+            }
+        }
+    }
+
+    fn barrier(&mut self, file: std::fs::File, half: Half) -> Barrier {
+        let ticket = Ticket { life: self.life, seq: self.seq, half };
+        let (barrier, in_flight) = Barrier::new(file, self.place.paths.data.clone(), ticket);
+        self.in_flight = Some(in_flight);
+        barrier
+    }
+
+    /// What went wrong with recording; told once. The bytes received since are served, but not
+    /// found again after a restart.
+    pub(crate) fn take_error(&mut self) -> Option<StorageError> {
+        self.trouble.take()
+    }
+
+    /// Whether what is written will be found again.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.header.is_some() && !self.degraded
+    }
+
+    /// Records the rest, makes it proof and gives the asset free. Blocks until the disk is done; waits for a
+    /// barrier that is still being run.
+    ///
+    /// # Errors
+    ///
+    /// The disk refused; what was proven before stays so, and the asset is free all the same.
+    pub(crate) fn close(mut self) -> Result<(), StorageError> {
+        self.place.hold.touch();
+        let rest = self.runs.take();
+        self.record_all(rest);
+        if let Some(in_flight) = self.in_flight.take()
+            && let Ok(Err(error)) = in_flight.told.recv()
+        {
+            self.lose();
+            return Err(error);
+        }
+        let result = self.finish();
+        self.trouble.take().map_or(result, Err)
+    }
+
+    fn finish(&mut self) -> Result<(), StorageError> {
+        if !self.is_recording() {
+            return Ok(());
+        }
+        if self.unsaved || !self.unproven.is_empty() {
+            self.take_over();
+        }
+        let sync = self.place.sync() == Sync::Yes;
+        if sync && !self.unproven.is_empty() {
+            let synced = self.place.data()?.sync_data();
+            if let Err(error) = synced {
+                self.lose();
+                return Err(StorageError::new("syncing", error).at(&self.place.paths.data));
+            }
+            self.append(Record::Barrier { seq: self.seq });
+        }
+        let Some(log) = self.log.as_mut().filter(|_| !self.degraded) else { return Ok(()) };
+        log.trim()?;
+        let synced = if sync { log.sync() } else { Ok(()) };
+        if synced.is_err() {
+            self.lose();
+        }
+        synced
+    }
+
+    fn record_all(&mut self, pieces: impl IntoIterator<Item = Piece>) {
+        for piece in pieces {
+            self.take_over();
+            let (Piece { range, crc }, seq) = (piece, self.seq + 1);
+            if self.append(Record::Covered { range, crc, seq }) {
+                self.seq = seq;
+                self.unproven.push((piece, seq));
+            }
+        }
+    }
+
+    /// Says something of the whole asset that the journal's own state already has.
+    fn note(&mut self, record: Record) {
+        match self.log {
+            Some(_) => {
+                self.append(record);
+            }
+            // A new log says all there is to say.
+            None => self.take_over(),
+        }
+    }
+
+    /// Appends to the log of this life; false if the journal records nothing any more.
+    fn append(&mut self, record: Record) -> bool {
+        let Some(log) = self.log.as_mut().filter(|_| !self.degraded) else { return false };
+        let result = log.append(record);
+        result.map_err(|error| self.degrade(error)).is_ok()
+    }
+
+    /// Makes the log of this life, if there is none yet.
+    fn take_over(&mut self) {
+        if self.log.is_none()
+            && self.is_recording()
+            && let Err(error) = self.write_log()
+        {
+            self.degrade(error);
+        }
+    }
+
+    /// Puts a new log in place that says all that is known: first what is proven, behind the barrier what is not.
+    fn write_log(&mut self) -> Result<(), StorageError> {
+        let Some(header) = &mut self.header else { return Ok(()) };
+        header.epoch = new_epoch(Some(header.epoch));
+        header.boot = self.place.store.boot;
+        self.proven = compact(std::mem::take(&mut self.proven));
+        let covered = |piece: &Piece, seq| {
+            let Piece { range, crc } = *piece;
+            Record::Covered { range, crc, seq }
+        };
+        let mut records: Vec<Record> =
+            self.proven.iter().zip(1..).map(|(p, n)| covered(p, n)).collect();
+        let mut seq = records.len() as u64;
+        records.push(Record::Barrier { seq });
+        records.extend(self.len.map(|len| Record::LenKnown { len }));
+        records.extend(self.len.filter(|_| self.sealed).map(|len| Record::Sealed { len }));
+        records.extend(self.validated.map(|at| Record::Validated { at }));
+        let proven = records.len();
+        for (piece, number) in &mut self.unproven {
+            seq += 1;
+            *number = seq;
+            records.push(covered(piece, seq));
+        }
+        let (proven, rest) = records.split_at(proven);
+        let path = &self.place.paths.map;
+        self.log = Some(LogFile::create(path, header, proven, rest, self.place.sync())?);
+        self.life += 1;
+        (self.seq, self.unsaved) = (seq, false);
+        Ok(())
+    }
+
+    /// Everything up to `seq` is proof.
+    fn prove(&mut self, seq: u64) {
+        let unproven = std::mem::take(&mut self.unproven);
+        let (done, rest): (Vec<_>, Vec<_>) = unproven.into_iter().partition(|(_, n)| *n <= seq);
+        self.proven.extend(done.into_iter().map(|(piece, _)| piece));
+        self.unproven = rest;
+    }
+
+    /// Forgets everything since the last good barrier, here and on disk, and tells what that was.
+    ///
+    /// The log in place may say things that the system never wrote and keeps only as long as it likes: it is
+    /// replaced by one that says what is proven, or cut back to that.
+    fn lose(&mut self) -> Vec<ByteRange> {
+        let unproven = std::mem::take(&mut self.unproven).into_iter().map(|(piece, _)| piece);
+        let mut lost: Extents = unproven.chain(self.runs.take()).map(|piece| piece.range).collect();
+        self.proven.iter().for_each(|piece| lost.remove(piece.range));
+        (self.dirty, self.sealed) = (None, self.sealed && lost.is_empty());
+        self.life += 1;
+        let old = self.log.take();
+        if let Err(error) = self.write_log() {
+            if let Some(mut old) = old
+                && let Err(error) = old.cut_unproven()
+            {
+                tracing::error!(%error, "the coverage log claims bytes that may be gone");
+            }
+            self.degrade(error);
+        }
+        lost.to_vec()
+    }
+
+    /// Records nothing more; `error` is told once.
+    fn degrade(&mut self, error: StorageError) {
+        self.runs.take();
+        self.dirty = None;
+        if !self.degraded {
+            self.degraded = true;
+            self.trouble = Some(error);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "journal_tests.rs"]
+mod tests;

@@ -1,0 +1,266 @@
+//! Where things lie in a store, and the few ways in which they are made, opened and replaced.
+//!
+//! ```text
+//! root/kithara-store            the format's version; makes the folder known as a store
+//! root/lock                     held shared to take an asset's lock, alone to remove an asset
+//! root/assets/<hh>/<hash>/data  the bytes, at their offsets; sparse
+//! root/assets/<hh>/<hash>/map   the coverage log
+//! root/assets/<hh>/<hash>/pin   empty; there if the user pinned the asset
+//! root/assets/<hh>/<hash>.lock  held by whoever has the asset open; its time of change is its last use
+//! root/objects/<hh>/<hash>      a small whole object
+//! root/trash/<hash>.<n>         being removed
+//! ```
+//!
+//! `<hash>` is the key's, `<hh>` its first two digits: no name comes from foreign text. There is no
+//! index to lose: sizes, last use and pins are read from the tree itself.
+//!
+//! Folders are made with mode 0700, files with 0600. A symbolic link, or anything else that is not
+//! the kind of thing that belongs in a place, is refused; only `root` itself may be a link.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::key::AssetKey;
+use crate::error::StorageError;
+
+/// What the marker says: the version of this layout.
+const MARKER: &str = "kithara-file store 1\n";
+/// Room is made in the log in steps of this many bytes, so that a full disk cannot block a record.
+pub(crate) const LOG_STEP: u64 = 64 * 1024;
+
+/// The paths of one store.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    root: PathBuf,
+}
+
+/// The paths of one asset.
+#[derive(Debug, Clone)]
+pub(crate) struct AssetPaths {
+    /// `assets`.
+    pub(crate) all: PathBuf,
+    /// `assets/<hh>`.
+    pub(crate) shelf: PathBuf,
+    /// The asset's folder.
+    pub(crate) folder: PathBuf,
+    /// The bytes.
+    pub(crate) data: PathBuf,
+    /// The coverage log.
+    pub(crate) map: PathBuf,
+    /// The pin.
+    pub(crate) pin: PathBuf,
+    /// The lock.
+    pub(crate) lock: PathBuf,
+}
+
+impl Layout {
+    /// Makes `root` a store, or sees that it is one. Reads no asset.
+    pub(crate) fn open(root: &Path) -> Result<Self, StorageError> {
+        let fail = |error| StorageError::new("opening the store", error).at(root);
+        make_folder_all(root)?;
+        let root = root.canonicalize().map_err(fail)?;
+        let layout = Self { root };
+        layout.mark()?;
+        open_file(&layout.lock())?;
+        Ok(layout)
+    }
+
+    fn mark(&self) -> Result<(), StorageError> {
+        let path = self.root.join("kithara-store");
+        let fail = |error| StorageError::new("reading the store's version", error).at(&path);
+        if is_there(&path, Kind::File)?.is_none() {
+            replace_file(&path, MARKER.as_bytes(), 0, Sync::No)?;
+        }
+        let found = std::fs::read(&path).map_err(fail)?;
+        if found != MARKER.as_bytes() {
+            let why = "the store was made by another version of kithara-file";
+            return Err(fail(io::Error::new(io::ErrorKind::InvalidData, why)));
+        }
+        Ok(())
+    }
+
+    /// The store's folder, with links resolved.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The store's lock file.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// The folder of all assets.
+    pub(crate) fn assets(&self) -> PathBuf {
+        self.root.join("assets")
+    }
+
+    /// The folder of all small objects.
+    pub(crate) fn objects(&self) -> PathBuf {
+        self.root.join("objects")
+    }
+
+    /// Where things go to be removed.
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.root.join("trash")
+    }
+
+    /// The paths of one asset.
+    pub(crate) fn asset(&self, key: &AssetKey) -> AssetPaths {
+        let id = key.id();
+        let all = self.assets();
+        let shelf = all.join(&id[..2]);
+        let folder = shelf.join(&id);
+        AssetPaths {
+            data: folder.join("data"),
+            map: folder.join("map"),
+            pin: folder.join("pin"),
+            lock: shelf.join(format!("{id}.lock")),
+            all,
+            shelf,
+            folder,
+        }
+    }
+
+    /// The folder and the path of one small object.
+    pub(crate) fn object(&self, key: &AssetKey) -> (PathBuf, PathBuf) {
+        let id = key.id();
+        let shelf = self.objects().join(&id[..2]);
+        let path = shelf.join(id);
+        (shelf, path)
+    }
+}
+
+/// What belongs in a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+}
+
+/// Whether a file is made proof against power loss before it takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sync {
+    /// It is, and its name too.
+    Yes,
+    /// It is not: a cache, or a store that ends with the process.
+    No,
+}
+
+/// What is at `path`: `None` if nothing, an error if something else than `kind`, as a link.
+pub(crate) fn is_there(path: &Path, kind: Kind) -> Result<Option<Metadata>, StorageError> {
+    let meta = match path.symlink_metadata() {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StorageError::new("looking into the store", error).at(path)),
+    };
+    let fits = match kind {
+        Kind::File => meta.is_file(),
+        Kind::Folder => meta.is_dir(),
+    };
+    if fits {
+        return Ok(Some(meta));
+    }
+    let why = match kind {
+        Kind::File => "a regular file belongs here; links are not followed",
+        Kind::Folder => "a folder belongs here; links are not followed",
+    };
+    let error = io::Error::new(io::ErrorKind::InvalidInput, why);
+    Err(StorageError::new("looking into the store", error).at(path))
+}
+
+/// Makes the folder `path` unless it is there; its parent must be.
+pub(crate) fn make_folder(path: &Path) -> Result<(), StorageError> {
+    if is_there(path, Kind::Folder)?.is_some() {
+        return Ok(());
+    }
+    match private_folder().create(path) {
+        // Somebody else was faster; then it must be a folder all the same.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            is_there(path, Kind::Folder).map(drop)
+        }
+        done => done.map_err(|error| StorageError::new("making a folder", error).at(path)),
+    }
+}
+
+/// Makes the store's own folder with its parents; links on the way are the user's.
+fn make_folder_all(root: &Path) -> Result<(), StorageError> {
+    let fail = |error| StorageError::new("making the store's folder", error).at(root);
+    match root.metadata() {
+        Ok(meta) if meta.is_dir() => Ok(()),
+        Ok(_) => Err(fail(io::Error::new(io::ErrorKind::NotADirectory, "this is no folder"))),
+        Err(_) => private_folder().recursive(true).create(root).map_err(fail),
+    }
+}
+
+fn private_folder() -> std::fs::DirBuilder {
+    #[cfg_attr(not(unix), allow(unused_mut))]
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Opens the file at `path` for reading and writing; makes it if it is missing.
+pub(crate) fn open_file(path: &Path) -> Result<File, StorageError> {
+    is_there(path, Kind::File)?;
+    private_file().open(path).map_err(|error| StorageError::new("opening a file", error).at(path))
+}
+
+/// Puts a file with `bytes` and then `room` zeros in place of what is at `path`: afterwards the old
+/// or the new one is there, whole, also after a crash. Returns the new one.
+pub(crate) fn replace_file(
+    path: &Path,
+    bytes: &[u8],
+    room: u64,
+    sync: Sync,
+) -> Result<File, StorageError> {
+    let fail = |error| StorageError::new("writing a file", error).at(path);
+    is_there(path, Kind::File)?;
+    let folder = path.parent().expect("every file of a store is in a folder");
+    // Made by tempfile: a name of its own, never a link that lies there, mode 0600, gone on failure.
+    let mut temp = tempfile::Builder::new().prefix(".new").tempfile_in(folder).map_err(fail)?;
+    let file = temp.as_file_mut();
+    file.write_all(bytes).map_err(fail)?;
+    io::copy(&mut io::Read::take(io::repeat(0), room), file).map_err(fail)?;
+    if sync == Sync::Yes {
+        file.sync_all().map_err(fail)?;
+    }
+    let file = temp.persist(path).map_err(|error| fail(error.error))?;
+    if sync == Sync::Yes {
+        sync_folder(folder)?;
+    }
+    Ok(file)
+}
+
+/// Makes the names in `folder` proof against power loss.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), StorageError> {
+    if cfg!(not(unix)) {
+        // Elsewhere folders cannot be opened, and the file system keeps names in order by itself.
+        return Ok(());
+    }
+    let fail = |error| StorageError::new("syncing a folder", error).at(folder);
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)
+}
+
+/// Bytes on the disk that a file takes; for a sparse one less than its length.
+pub(crate) fn allocated(meta: &Metadata) -> u64 {
+    #[cfg(unix)]
+    return std::os::unix::fs::MetadataExt::blocks(meta) * 512;
+    #[cfg(not(unix))]
+    return meta.len();
+}
+
+#[cfg(test)]
+#[path = "layout_tests.rs"]
+mod tests;

@@ -1,0 +1,243 @@
+//! An asset that is open: ours alone, and not to be evicted, until this is dropped.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use super::Inner;
+use super::extents::Extents;
+use super::journal::Journal;
+use super::key::AssetKey;
+use super::layout::{AssetPaths, Kind, Sync, is_there, make_folder, open_file, sync_folder};
+use super::lock::Hold;
+use super::log::Header;
+use super::recovery::{Piece, Recovery, recover};
+use crate::byte_range::ByteRange;
+use crate::error::StorageError;
+use crate::sync::Arc;
+use crate::validator::Validator;
+
+/// Most bytes of a log that are read: two million records. The rest counts as torn off.
+const MAX_LOG: u64 = 64 << 20;
+/// Most suspect bytes that are read and checked while an asset opens. Barriers keep it to some tens of MiB; what
+/// is beyond was written while syncs did not come back for long, and is fetched again.
+const MAX_CHECK: u64 = 256 << 20;
+
+/// What asking for an asset gives.
+#[derive(Debug)]
+pub(crate) enum Acquired {
+    /// It is ours.
+    Held(Lease),
+    /// Another process or engine has it: stream without storing.
+    Elsewhere,
+    /// Offline, and nothing of it is stored.
+    Absent,
+}
+
+/// Which version of a resource the bytes are of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Generation {
+    /// Tells it from others.
+    pub(crate) validator: Validator,
+    /// `Content-Type` as sent.
+    pub(crate) content_type: Option<String>,
+}
+
+/// What is stored of an asset, ready to be served.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Recovered {
+    /// Which version the bytes are of; `None` if nothing is stored.
+    pub(crate) meta: Option<Generation>,
+    /// Length of the resource, if known.
+    pub(crate) len: Option<u64>,
+    /// The bytes that are there: sorted, apart from each other, none empty.
+    pub(crate) covered: Vec<ByteRange>,
+    /// Whether that is all of them.
+    pub(crate) sealed: bool,
+    /// When the origin last confirmed the validator, in Unix seconds.
+    pub(crate) validated: Option<u64>,
+}
+
+/// The files of a held asset. Dropping it gives the asset free.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) paths: AssetPaths,
+    pub(super) key: AssetKey,
+    data: OnceLock<File>,
+    pub(super) hold: Hold,
+    // After the lock: a temporary store goes with its last user.
+    pub(super) store: Arc<Inner>,
+}
+
+impl Place {
+    /// The data file; made when first asked for, so that an open that fails leaves no files.
+    pub(super) fn data(&self) -> Result<&File, StorageError> {
+        if let Some(file) = self.data.get() {
+            return Ok(file);
+        }
+        make_folder(&self.paths.folder)?;
+        let file = open_file(&self.paths.data)?;
+        Ok(self.data.get_or_init(|| file))
+    }
+
+    /// Makes the names of the folders above proof against power loss; the first that is stored of an asset
+    /// needs it.
+    pub(super) fn sync_names(&self) -> Result<(), StorageError> {
+        if self.sync() == Sync::Yes {
+            for folder in [&self.paths.shelf, &self.paths.all] {
+                sync_folder(folder)?;
+            }
+            sync_folder(self.store.layout.root())?;
+        }
+        Ok(())
+    }
+
+    /// Whether files of this asset outlive the process.
+    pub(super) fn sync(&self) -> Sync {
+        self.store.sync()
+    }
+
+    /// The data file, if there is one.
+    fn existing_data(&self) -> Result<Option<&File>, StorageError> {
+        let is_file = is_there(&self.paths.folder, Kind::Folder)?.is_some()
+            && is_there(&self.paths.data, Kind::File)?.is_some();
+        if is_file { self.data().map(Some) } else { Ok(None) }
+    }
+}
+
+/// An open asset before anything is written to it.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    /// What is stored.
+    pub(crate) recovered: Recovered,
+    place: Place,
+    found: Option<Recovery>,
+}
+
+impl Lease {
+    /// Takes the asset, reads its log and checks what is not proven. Blocks.
+    pub(super) fn take(
+        store: &Arc<Inner>,
+        key: &AssetKey,
+        offline: bool,
+    ) -> Result<Acquired, StorageError> {
+        let paths = store.layout.asset(key);
+        // The lookup of a missing asset must leave no trace when nothing can come of it.
+        if offline && is_there(&paths.map, Kind::File)?.is_none() {
+            return Ok(Acquired::Absent);
+        }
+        let Some(hold) = Hold::take(&store.layout, &paths)? else {
+            return Ok(Acquired::Elsewhere);
+        };
+        hold.touch();
+        let data = OnceLock::new();
+        let place = Place { paths, key: key.clone(), data, hold, store: store.clone() };
+        let found = find(&place)?;
+        if offline && found.is_none() {
+            return Ok(Acquired::Absent);
+        }
+        let recovered = found.as_ref().map(summary).unwrap_or_default();
+        Ok(Acquired::Held(Self { recovered, place, found }))
+    }
+
+    /// The data file, for the storage that serves the bytes: positional reads and writes only.
+    pub(crate) fn data(&self) -> Result<File, StorageError> {
+        let data = self.place.data()?;
+        data.try_clone()
+            .map_err(|error| StorageError::new("opening a file", error).at(&self.place.paths.data))
+    }
+
+    /// The writer's side, which keeps the asset until it is closed.
+    pub(crate) fn into_journal(self) -> Journal {
+        Journal::new(self.place, self.found)
+    }
+}
+
+/// What the files of an asset prove; `None` if nothing.
+fn find(place: &Place) -> Result<Option<Recovery>, StorageError> {
+    let Some(log) = read_log(&place.paths.map)? else { return Ok(None) };
+    let Some(data) = place.existing_data()? else { return Ok(None) };
+    let fail = |error| StorageError::new("reading stored bytes", error).at(&place.paths.data);
+    let data_len = data.metadata().map_err(fail)?.len();
+    let Some(mut recovery) = recover(&log, data_len, place.store.boot) else {
+        tracing::warn!(path = %place.paths.map.display(), "coverage log is damaged; starting afresh");
+        return Ok(None);
+    };
+    if recovery.header.key != place.key.hash() {
+        return Ok(None);
+    }
+    if !recovery.same_boot {
+        recovery.suspect = check_suspects(data, recovery.suspect).map_err(fail)?;
+    }
+    Ok(Some(recovery))
+}
+
+/// The log at `path`, if there is one.
+pub(super) fn read_log(path: &Path) -> Result<Option<Vec<u8>>, StorageError> {
+    if is_there(path, Kind::File)?.is_none() {
+        return Ok(None);
+    }
+    let fail = |error| StorageError::new("reading a coverage log", error).at(path);
+    let mut log = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_LOG).read_to_end(&mut log)).map_err(fail)?;
+    Ok(Some(log))
+}
+
+/// The suspect pieces whose bytes are what was received.
+fn check_suspects(data: &File, suspect: Vec<Piece>) -> io::Result<Vec<Piece>> {
+    let mut good = Vec::with_capacity(suspect.len());
+    let mut budget = MAX_CHECK;
+    for piece in suspect {
+        let Some(left) = budget.checked_sub(piece.range.len()) else { continue };
+        budget = left;
+        if crc_of(data, piece.range)? == piece.crc {
+            good.push(piece);
+        }
+    }
+    Ok(good)
+}
+
+/// CRC-32 of the bytes of `range`; `None` if the file ends before it or the disk cannot read them.
+fn crc_of(mut data: &File, range: ByteRange) -> io::Result<Option<u32>> {
+    data.seek(SeekFrom::Start(range.start))?;
+    let mut hasher = crc32fast::Hasher::new();
+    let mut buf = vec![0; 256 * 1024];
+    let mut left = range.len();
+    while left > 0 {
+        let want = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
+        match data.read(&mut buf[..want]) {
+            Ok(0) => return Ok(None),
+            Ok(n) => {
+                hasher.update(&buf[..n]);
+                left -= n as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // A sector that cannot be read proves nothing; the others still may.
+            Err(error) => {
+                tracing::warn!(%error, "stored bytes cannot be read");
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(hasher.finalize()))
+}
+
+/// What of a recovery the engine needs.
+fn summary(recovery: &Recovery) -> Recovered {
+    let Header { validator, content_type, .. } = &recovery.header;
+    let covered = coverage(recovery);
+    let whole = recovery.len.is_some_and(|len| covered.covers(ByteRange::new(0, len)));
+    Recovered {
+        meta: Some(Generation { validator: validator.clone(), content_type: content_type.clone() }),
+        len: recovery.len,
+        sealed: recovery.sealed && whole,
+        covered: covered.to_vec(),
+        validated: recovery.validated,
+    }
+}
+
+/// Every byte that a recovery has, proven or suspect.
+pub(super) fn coverage(recovery: &Recovery) -> Extents {
+    recovery.trusted.iter().chain(&recovery.suspect).map(|piece| piece.range).collect()
+}

@@ -1,0 +1,126 @@
+//! Who may use an asset: one holder at a time, over all stores and processes.
+//!
+//! Two locks work together. In this process a register of names, for file locks of some systems are
+//! the process's and would let a second store in. Between processes a lock on the asset's lock file,
+//! which vanishes with its process, so that no stale one is ever cleared away.
+//!
+//! Removing an asset removes its lock file. A process that had opened that file and locks it only
+//! afterwards would hold a lock nobody else sees; so the two steps of taking a lock are made
+//! under the store's lock, shared, and a removal is made under the same lock, alone. Both are
+//! held for a few system calls.
+
+use std::collections::HashSet;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use super::layout::{AssetPaths, Layout, make_folder, open_file};
+use crate::error::StorageError;
+use crate::sync::Mutex;
+
+/// The assets held in this process, by their folders.
+static HELD: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
+
+/// A place in the register; leaves it when dropped.
+#[derive(Debug)]
+struct Registered(PathBuf);
+
+impl Registered {
+    /// `None` if somebody else in this process has the asset.
+    fn enter(folder: &Path) -> Option<Self> {
+        HELD.lock().insert(folder.to_owned()).then(|| Self(folder.to_owned()))
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        HELD.lock().remove(&self.0);
+    }
+}
+
+/// Whether somebody in this process holds the asset.
+pub(crate) fn is_held_here(folder: &Path) -> bool {
+    HELD.lock().contains(folder)
+}
+
+/// The asset is ours until this is dropped: nobody else writes, evicts or removes it.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    // Fields drop in this order: the file lock goes before the name leaves the register.
+    file: File,
+    _registered: Registered,
+}
+
+impl Hold {
+    /// Takes the asset, or gives `None` if it is somebody else's. Makes the folder that the lock file is in.
+    pub(crate) fn take(layout: &Layout, paths: &AssetPaths) -> Result<Option<Self>, StorageError> {
+        let Some(registered) = Registered::enter(&paths.folder) else { return Ok(None) };
+        let _shared = StoreLock::shared(layout)?;
+        make_folder(&paths.all)?;
+        make_folder(&paths.shelf)?;
+        Self::lock(paths, registered)
+    }
+
+    /// Takes an asset that is there, to remove it; the caller has the store to itself.
+    pub(crate) fn take_under(
+        _alone: &StoreLock,
+        paths: &AssetPaths,
+    ) -> Result<Option<Self>, StorageError> {
+        let Some(registered) = Registered::enter(&paths.folder) else { return Ok(None) };
+        Self::lock(paths, registered)
+    }
+
+    fn lock(paths: &AssetPaths, registered: Registered) -> Result<Option<Self>, StorageError> {
+        let file = open_file(&paths.lock)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { file, _registered: registered })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                // Without locks two writers could meet, so nobody stores anything there.
+                tracing::warn!(path = %paths.lock.display(), "file system has no locks; not storing");
+                Ok(None)
+            }
+            Err(TryLockError::Error(error)) => {
+                Err(StorageError::new("locking an asset", error).at(&paths.lock))
+            }
+        }
+    }
+
+    /// Notes that the asset is in use now. Only the order of eviction hangs on it.
+    pub(crate) fn touch(&self) {
+        super::list::touch(&self.file);
+    }
+}
+
+/// The store's lock, until dropped.
+#[derive(Debug)]
+pub(crate) struct StoreLock {
+    _file: File,
+}
+
+impl StoreLock {
+    /// Together with others that take assets. Waits while somebody removes one.
+    fn shared(layout: &Layout) -> Result<Self, StorageError> {
+        let path = layout.lock();
+        let file = open_file(&path)?;
+        Self::locked(file.lock_shared(), file, &path)
+    }
+
+    /// Alone. Waits while others take assets.
+    pub(crate) fn alone(layout: &Layout) -> Result<Self, StorageError> {
+        let path = layout.lock();
+        let file = open_file(&path)?;
+        Self::locked(file.lock(), file, &path)
+    }
+
+    fn locked(result: io::Result<()>, file: File, path: &Path) -> Result<Self, StorageError> {
+        match result {
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => {
+                Err(StorageError::new("locking the store", error).at(path))
+            }
+            // Where there are no locks no asset is ever taken, so there is nothing to keep apart.
+            _ => Ok(Self { _file: file }),
+        }
+    }
+}

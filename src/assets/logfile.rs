@@ -1,0 +1,141 @@
+//! The file of a coverage log while it is written: appending, room ahead, trimming.
+//!
+//! A log file belongs to one life of its asset: it is put in place whole and synced, with what earlier lives
+//! proved, and then only grows. Whoever goes on with an asset writes a new one, so nothing is ever appended
+//! behind a torn tail, and every record was written in the run of the system that the header names.
+
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::layout::{LOG_STEP, Sync, replace_file};
+use super::log::{Header, RECORD_LEN, Record};
+use crate::error::StorageError;
+
+/// Room is made ahead when less than this is left, in bytes: there are records left to append when that fails.
+const LOW_ROOM: u64 = 4096;
+
+/// A log that this process appends to.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    file: File,
+    path: PathBuf,
+    epoch: u32,
+    /// Where the next record goes.
+    end: u64,
+    /// Where the last completed barrier ends: what lies before it is on stable storage.
+    proven_end: u64,
+    /// End of the zeros that are there already.
+    room_end: u64,
+}
+
+impl LogFile {
+    /// Puts a new log in place of the one at `path`: first what is `proven`, then the `rest`.
+    pub(crate) fn create(
+        path: &Path,
+        header: &Header,
+        proven: &[Record],
+        rest: &[Record],
+        sync: Sync,
+    ) -> Result<Self, StorageError> {
+        let mut bytes = header.encode();
+        let proven_end = (bytes.len() + proven.len() * RECORD_LEN) as u64;
+        for record in proven.iter().chain(rest) {
+            bytes.extend_from_slice(&record.encode(header.epoch));
+        }
+        let end = bytes.len() as u64;
+        let room_end = (end + LOW_ROOM).next_multiple_of(LOG_STEP);
+        let file = replace_file(path, &bytes, room_end - end, sync)?;
+        let path = path.to_owned();
+        Ok(Self { file, path, epoch: header.epoch, end, proven_end, room_end })
+    }
+
+    /// Appends one record, unsynced. After an error the log is as it was: what was torn is overwritten or cut.
+    pub(crate) fn append(&mut self, record: Record) -> Result<(), StorageError> {
+        if self.room_end - self.end < LOW_ROOM {
+            // A full disk is no error as long as the record itself has its room.
+            if let Err(error) = self.make_room()
+                && self.room_end - self.end < RECORD_LEN as u64
+            {
+                return Err(self.fail("making room in the coverage log", error));
+            }
+        }
+        let bytes = record.encode(self.epoch);
+        self.write_at(self.end, &bytes)
+            .map_err(|error| self.fail("appending to the coverage log", error))?;
+        self.end += RECORD_LEN as u64;
+        Ok(())
+    }
+
+    /// A second handle, to sync the log with.
+    pub(crate) fn handle(&self) -> Result<File, StorageError> {
+        self.file.try_clone().map_err(|error| self.fail("opening the coverage log again", error))
+    }
+
+    /// Where the next record goes.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// What lies before `end` is now on stable storage.
+    pub(crate) fn proven_to(&mut self, end: u64) {
+        self.proven_end = end;
+    }
+
+    /// Cuts off what is not proven. For when a sync failed and no new log can be written: what
+    /// the old one says after its last barrier must not be believed, not even in this run of the system.
+    pub(crate) fn cut_unproven(&mut self) -> Result<(), StorageError> {
+        let cut = self.file.set_len(self.proven_end);
+        // A log that cannot be cut must go whole.
+        cut.or_else(|_| std::fs::remove_file(&self.path))
+            .map_err(|error| self.fail("cutting the coverage log", error))
+    }
+
+    /// Cuts off the room.
+    pub(crate) fn trim(&mut self) -> Result<(), StorageError> {
+        self.file
+            .set_len(self.end)
+            .map_err(|error| self.fail("trimming the coverage log", error))?;
+        self.room_end = self.end;
+        Ok(())
+    }
+
+    /// Makes what was appended proof against power loss.
+    pub(crate) fn sync(&mut self) -> Result<(), StorageError> {
+        self.file.sync_all().map_err(|error| self.fail("syncing the coverage log", error))?;
+        self.proven_end = self.end;
+        Ok(())
+    }
+
+    fn make_room(&mut self) -> io::Result<()> {
+        let zeros = [0; LOG_STEP as usize];
+        self.write_at(self.room_end, &zeros)?;
+        self.room_end += LOG_STEP;
+        Ok(())
+    }
+
+    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        // One owner, so nobody else moves the cursor.
+        (&self.file).seek(SeekFrom::Start(at))?;
+        (&self.file).write_all(bytes)
+    }
+
+    fn fail(&self, doing: &'static str, error: io::Error) -> StorageError {
+        StorageError::new(doing, error).at(&self.path)
+    }
+
+    /// Lets every further write fail as on a full disk.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(crate) fn fill_disk(&mut self) {
+        self.file = File::options().write(true).open("/dev/full").expect("Linux has /dev/full");
+    }
+}
+
+/// A random epoch for a new log; never that of the log before it.
+pub(crate) fn new_epoch(before: Option<u32>) -> u32 {
+    // The standard library seeds these from the system's source of randomness.
+    let random = RandomState::new().build_hasher().finish();
+    let epoch = (random ^ (random >> 32)) as u32;
+    if Some(epoch) == before { !epoch } else { epoch }
+}

@@ -1,0 +1,128 @@
+//! Small whole objects: a playlist, a cover, a subtitle. Each is one file that is there whole or not at all.
+//!
+//! ```text
+//! magic 8 | a header as of a coverage log | content | SHA-256 of all before 32
+//! ```
+//!
+//! An object that does not match its checksum is as good as none; it is fetched again.
+
+use std::fs::File;
+use std::io::Read;
+
+use sha2::{Digest, Sha256};
+
+use super::Inner;
+use super::key::AssetKey;
+use super::layout::{Kind, is_there, make_folder, replace_file, sync_folder};
+use super::lease::Generation;
+use super::log::{Header, MAX_HEADER};
+use crate::error::StorageError;
+use crate::sync::Arc;
+
+const MAGIC: [u8; 8] = *b"KITHOBJ\x1a";
+const DIGEST: usize = 32;
+
+/// The small objects of a store.
+#[derive(Debug, Clone)]
+pub(crate) struct Objects {
+    store: Arc<Inner>,
+}
+
+/// One object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Object {
+    /// Which version it is.
+    pub(crate) meta: Generation,
+    /// When it was stored, in Unix seconds.
+    pub(crate) stored: u64,
+    /// All of it.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Objects {
+    pub(super) fn new(store: Arc<Inner>) -> Self {
+        Self { store }
+    }
+
+    /// The object `key`, if it is stored, whole, and not longer than `max` bytes. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// The disk refused. That is no reason to take the object for gone.
+    pub(crate) fn read(&self, key: &AssetKey, max: u64) -> Result<Option<Object>, StorageError> {
+        let (shelf, path) = self.store.layout.object(key);
+        let there = is_there(&self.store.layout.objects(), Kind::Folder)?.is_some()
+            && is_there(&shelf, Kind::Folder)?.is_some();
+        if !there || is_there(&path, Kind::File)?.is_none() {
+            return Ok(None);
+        }
+        let fail = |error| StorageError::new("reading an object", error).at(&path);
+        let file = File::open(&path).map_err(fail)?;
+        let frame = (MAGIC.len() + MAX_HEADER + DIGEST) as u64;
+        let mut bytes = Vec::new();
+        (&file).take(max.saturating_add(frame)).read_to_end(&mut bytes).map_err(fail)?;
+        let object = decode(bytes, key).filter(|object| object.bytes.len() as u64 <= max);
+        if object.is_some() {
+            super::list::touch(&file);
+        }
+        Ok(object)
+    }
+
+    /// Stores the object `key` in place of what was there, at once and whole. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// The disk refused; what was there is still there.
+    pub(crate) fn write(
+        &self,
+        key: &AssetKey,
+        meta: &Generation,
+        bytes: &[u8],
+    ) -> Result<(), StorageError> {
+        let (shelf, path) = self.store.layout.object(key);
+        let objects = self.store.layout.objects();
+        if is_there(&shelf, Kind::Folder)?.is_none() {
+            make_folder(&objects)?;
+            make_folder(&shelf)?;
+            if self.store.sync() == super::Sync::Yes {
+                sync_folder(&objects)?;
+                sync_folder(self.store.layout.root())?;
+            }
+        }
+        replace_file(&path, &encode(key, meta, bytes), 0, self.store.sync()).map(drop)
+    }
+}
+
+fn encode(key: &AssetKey, meta: &Generation, bytes: &[u8]) -> Vec<u8> {
+    let header = Header {
+        epoch: 0,
+        key: key.hash(),
+        boot: None,
+        created: super::list::unix_now(),
+        validator: meta.validator.clone(),
+        content_type: meta.content_type.clone(),
+        label: key.label().map(str::to_owned),
+    };
+    let mut out = MAGIC.to_vec();
+    out.extend_from_slice(&header.encode());
+    out.extend_from_slice(bytes);
+    let digest = Sha256::digest(&out);
+    out.extend_from_slice(&digest);
+    out
+}
+
+fn decode(mut bytes: Vec<u8>, key: &AssetKey) -> Option<Object> {
+    let (body, digest) = bytes.split_last_chunk::<DIGEST>()?;
+    if Sha256::digest(body).as_slice() != digest {
+        return None;
+    }
+    let (header, len) = Header::decode(body.strip_prefix(&MAGIC)?)?;
+    if header.key != key.hash() {
+        return None;
+    }
+    let end = body.len();
+    bytes.truncate(end);
+    bytes.drain(..MAGIC.len() + len);
+    let meta = Generation { validator: header.validator, content_type: header.content_type };
+    Some(Object { meta, stored: header.created, bytes })
+}

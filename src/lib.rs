@@ -24,4 +24,4 @@ pub use config::{
 };
 pub use error::{Error, NetworkError, NetworkErrorKind, Stage, StorageError};
 pub use ids::Lane;
-pub use net::{BoundHeader, HeaderScope, ProviderError, UrlProvider};
+pub use net::{BoundHeader, ClientFactory, HeaderScope, ProviderError, UrlProvider};

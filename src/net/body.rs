@@ -73,7 +73,7 @@ pub(crate) enum BodyEnd {
 }
 
 /// What a body may carry.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bounds {
     /// Where its first byte belongs.
     pub(crate) start: u64,

@@ -12,14 +12,27 @@
 //! 2. nothing that goes out of here (errors, logs) carries userinfo or query values;
 //! 3. headers of the user reach no other origin than the source's, unless marked for it.
 
-mod body;
-mod fault;
+pub(crate) mod body;
+mod classify;
+mod content_range;
+pub(crate) mod fault;
+mod headers;
+mod http;
+mod lanes;
+mod media;
 mod redact;
+mod redirect;
+mod retry;
 mod target;
+#[cfg(test)]
+mod test_server;
+mod timeout;
+mod tls;
+mod wire;
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use url::Url;
 
@@ -28,8 +41,12 @@ use crate::ids::Lane;
 use crate::sync::Arc;
 use crate::validator::Validator;
 
+use crate::config::Config;
+use crate::error::{Error, NetworkErrorKind, Stage};
+
 pub(crate) use body::{Body, BodyEnd};
-pub(crate) use fault::{Fault, Seen};
+pub(crate) use fault::Fault;
+pub use lanes::ClientFactory;
 pub(crate) use target::Target;
 pub use target::{BoundHeader, HeaderScope, ProviderError, UrlProvider};
 
@@ -134,6 +151,8 @@ pub(crate) struct HeadAnswer {
 pub(crate) struct Object {
     /// All its bytes.
     pub(crate) bytes: Bytes,
+    /// Whether the end of its body is proven; false if only the connection's closing showed it (E2).
+    pub(crate) end_proven: bool,
     /// What tells its version.
     pub(crate) validator: Validator,
     /// `Content-Type` as sent.
@@ -168,11 +187,60 @@ pub(crate) trait Net: Send + Sync + 'static {
     /// Asks for the headers alone. Never sent in front of the first bytes.
     fn head(&self, lane: Lane, target: Arc<Target>) -> BoxFuture<'_, Result<HeadAnswer, Fault>>;
 
-    /// Fetches a whole resource of at most `max` bytes.
+    /// Fetches a whole resource of at most `max` bytes; a larger one is `TooLarge`.
     fn get_bytes(
         &self,
         lane: Lane,
         target: Arc<Target>,
         max: u64,
-    ) -> BoxFuture<'_, Result<Object, Fault>>;
+    ) -> BoxFuture<'_, Result<Object, Fault>> {
+        Box::pin(collect(self, lane, target, max))
+    }
+}
+
+/// The client that the engine uses.
+pub(crate) type HttpStack = retry::Retry<timeout::Timeout<http::HttpNet>>;
+
+/// Builds the lanes and what goes around them. The same `seed` gives the same pauses between tries.
+///
+/// # Errors
+///
+/// `Client` if an HTTP client cannot be built.
+pub(crate) fn build(
+    config: &Config,
+    factory: Option<&ClientFactory>,
+    seed: u64,
+) -> Result<HttpStack, Error> {
+    let http = http::HttpNet::new(config, factory)?;
+    let limited = timeout::Timeout::new(http, config.timeouts.clone());
+    Ok(retry::Retry::new(limited, config.tunables.retry.clone(), seed))
+}
+
+/// Fetches a whole resource through `net`, and keeps no more than `max` bytes of it.
+async fn collect<N: Net + ?Sized>(
+    net: &N,
+    lane: Lane,
+    target: Arc<Target>,
+    max: u64,
+) -> Result<Object, Fault> {
+    let mut answer = net.get_range(lane, target, RangeRequest::default()).await?;
+    let url = redact::url(&answer.final_url);
+    let too_large = || Fault::at(&url, Stage::Body, NetworkErrorKind::TooLarge(max));
+    if answer.shape.total().is_some_and(|total| total > max) {
+        return Err(too_large());
+    }
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = answer.body.chunk().await? {
+        if bytes.len() as u64 + chunk.len() as u64 > max {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Object {
+        bytes: bytes.freeze(),
+        end_proven: answer.body.end() == Some(BodyEnd::Complete),
+        validator: answer.validator,
+        content_type: answer.content_type,
+        final_url: answer.final_url,
+    })
 }

@@ -96,6 +96,13 @@ pub(crate) struct Start {
     generation: u64,
 }
 
+impl Start {
+    /// Whether this is where redirects led an earlier request.
+    pub(crate) fn is_remembered(&self) -> bool {
+        self.remembered
+    }
+}
+
 /// What a request may still try after a refusal; one for each request.
 #[derive(Debug, Default)]
 pub(crate) struct WaysBack {
@@ -201,8 +208,8 @@ impl Target {
         }
     }
 
-    /// The answer to a request from `start` was 401, 403, 404 or 410: where to try once more, if
-    /// anywhere.
+    /// The request from `start` was refused (401, 403, 404 or 410, or nobody is there any more): where
+    /// to try once more, if anywhere.
     ///
     /// # Errors
     ///

@@ -1,3 +1,179 @@
-//! The scheduler: decides what is fetched, when, and over which lane. Pure: no clock, no I/O.
+//! The scheduler: decides what is fetched, when, and over which lane.
+//!
+//! One event in, actions out, all in one call. Pure: no clock, no threads, no locks, no I/O, no payload
+//! bytes; equal inputs give equal schedules. This file dispatches; the rooms beside it know how.
+//!
+//! | file | knows |
+//! |---|---|
+//! | `event` | what the driver says and hears |
+//! | `on_reader`, `on_fetch`, `on_resource`, `on_tick` | what each event changes |
+//! | `plan`, `size` | which ranges are wanted now; the only place that invents ranges |
+//! | `whole` | the same for a server without ranges |
+//! | `queue`, `priority` | in which order; the only door to `StartFetch` |
+//! | `admit` | what may start now |
+//! | `judge` | wait or open; finish or cancel |
+//! | `failure`, `retry` | what failed, and when to try again |
+//! | `segment_map`, `inflight`, `cursors`, `window`, `estimator`, `timer` | the state behind it |
+//! | `check`, `view` | whether the state is sound; what of it is shown |
 
+mod admit;
+mod check;
+mod cursors;
+mod estimator;
 mod event;
+mod failure;
+mod inflight;
+mod judge;
+mod on_fetch;
+mod on_reader;
+mod on_resource;
+mod on_tick;
+mod plan;
+mod priority;
+mod queue;
+mod resource;
+mod retry;
+mod segment_map;
+mod size;
+#[cfg(test)]
+mod tests;
+mod timer;
+mod view;
+mod whole;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::Tunables;
+use crate::ids::{HintId, OriginId, ReaderId, ResourceId};
+use crate::time::Micros;
+
+pub(crate) use event::{
+    Action, BodyShape, Class, ConnectionUse, Estimate, Event, Failure, FetchOutcome, Remedy,
+    ResourceView, TimeoutReason, Urgency,
+};
+
+use admit::Origin;
+use inflight::Inflight;
+use plan::Outlook;
+use resource::Resource;
+use retry::Rng;
+use timer::Timers;
+
+/// Decides for all resources of one engine.
+#[derive(Debug)]
+pub(crate) struct Scheduler {
+    tunables: Tunables,
+    bulk_lanes: u8,
+    rng: Rng,
+    resources: BTreeMap<ResourceId, Resource>,
+    origins: BTreeMap<OriginId, Origin>,
+    readers: BTreeMap<ReaderId, ResourceId>,
+    hints: BTreeMap<HintId, ResourceId>,
+    fetches: Inflight,
+    timers: Timers,
+    /// Resources whose plan is out of date.
+    dirty: BTreeSet<ResourceId>,
+    now: Micros,
+    handled: u64,
+}
+
+impl Scheduler {
+    /// A scheduler that knows nothing yet. `bulk_lanes` is at least 1; `seed` decides the jitter.
+    pub(crate) fn new(tunables: Tunables, bulk_lanes: u8, seed: u64) -> Self {
+        Self {
+            tunables,
+            bulk_lanes: bulk_lanes.max(1),
+            rng: Rng::new(seed),
+            resources: BTreeMap::new(),
+            origins: BTreeMap::new(),
+            readers: BTreeMap::new(),
+            hints: BTreeMap::new(),
+            fetches: Inflight::default(),
+            timers: Timers::default(),
+            dirty: BTreeSet::new(),
+            now: Micros(0),
+            handled: 0,
+        }
+    }
+
+    /// Takes one event and appends to `out` what the driver must now do, in order.
+    ///
+    /// `now` does not go back between calls. Afterwards ask `next_timeout` when to send `Tick`.
+    pub(crate) fn handle(&mut self, now: Micros, event: Event, out: &mut Vec<Action>) {
+        self.now = self.now.max(now);
+        self.react(event, out);
+        self.settle(out);
+        self.handled += 1;
+        self.check_sometimes();
+    }
+
+    /// When the next timer is due, and what it is for.
+    pub(crate) fn next_timeout(&self) -> Option<(Micros, TimeoutReason)> {
+        self.timers.next()
+    }
+
+    fn react(&mut self, event: Event, out: &mut Vec<Action>) {
+        match event {
+            Event::ResourceOpened { resource, origin, len, covered, online } => {
+                self.on_resource_opened(resource, origin, len, &covered, online, out);
+            }
+            Event::ResourceClosed { resource } => self.on_resource_closed(resource, out),
+            Event::LenKnown { resource, len } => self.on_len_known(resource, len, out),
+            Event::GenerationChanged { resource, len } => {
+                self.on_generation_changed(resource, len, out);
+            }
+            Event::Shrunk { resource, range } => self.on_shrunk(resource, range),
+            Event::ReaderOpened { resource, reader, position } => {
+                self.on_reader_opened(resource, reader, position);
+            }
+            Event::ReaderClosed { reader } => self.on_reader_closed(reader),
+            Event::Demand { reader, demand, range, urgency } => {
+                self.on_demand(reader, demand, range, urgency, out);
+            }
+            Event::DemandWithdrawn { reader, demand } => self.on_demand_withdrawn(reader, demand),
+            Event::Moved { reader, position } => self.on_moved(reader, position, out),
+            Event::Hinted { resource, hint, range, deadline } => {
+                self.on_hinted(resource, hint, range, deadline);
+            }
+            Event::HintWithdrawn { hint } => self.on_hint_withdrawn(hint),
+            Event::RateDeclared { resource, bytes_per_second } => {
+                self.on_rate_declared(resource, bytes_per_second);
+            }
+            Event::PlayingChanged { resource, playing } => self.on_playing(resource, playing),
+            Event::FetchStarted { fetch, shape, connection } => {
+                self.on_fetch_started(fetch, shape, connection, out);
+            }
+            Event::Written { fetch, range } => self.on_written(fetch, range, out),
+            Event::FetchEnded { fetch, outcome } => self.on_fetch_ended(fetch, outcome, out),
+            Event::Tuned { tunables } => self.on_tuned(*tunables),
+            Event::Tick => self.on_tick(out),
+        }
+    }
+
+    /// Plans what is out of date and starts what may start, until nothing changes any more.
+    fn settle(&mut self, out: &mut Vec<Action>) {
+        loop {
+            while let Some(id) = self.dirty.pop_first() {
+                self.replan(id, out);
+            }
+            if !self.admit_one(out) {
+                return;
+            }
+        }
+    }
+
+    /// What a decision about `resource` reckons with.
+    fn outlook<'a>(
+        resource: &Resource,
+        now: Micros,
+        tunables: &'a Tunables,
+        origins: &BTreeMap<OriginId, Origin>,
+        fetches: &'a Inflight,
+    ) -> Outlook<'a> {
+        let origin = origins.get(&resource.origin);
+        let link = origin.map_or_else(|| Origin::default().link(), Origin::link);
+        let open = origin.map_or(link.cold, Origin::open_cost);
+        Outlook { now, tunables, link, open, fetches }
+    }
+}

@@ -1,0 +1,239 @@
+//! Admission: what of the queues may start now.
+//!
+//! Strictly in the queue's order: if the most urgent segment of an origin may not start, nothing of
+//! that origin does. A full origin blocks no other.
+
+use std::collections::BTreeMap;
+
+use crate::byte_range::ByteRange;
+use crate::ids::{FetchId, Lane, OriginId};
+use crate::sched::Scheduler;
+use crate::sched::estimator::{Estimator, Link, Meter};
+use crate::sched::event::{Action, Class, ConnectionUse, FetchOutcome};
+use crate::sched::inflight::{Connections, Fetch};
+use crate::sched::queue::{Popped, Queue, Segment};
+use crate::sched::resource::Transfer;
+use crate::sched::segment_map::SegmentState;
+use crate::time::Micros;
+
+/// One origin: its queue, its connections, what was measured.
+#[derive(Debug, Default)]
+pub(crate) struct Origin {
+    /// What is wanted from it.
+    pub(crate) queue: Queue,
+    /// What its link looks like.
+    pub(crate) estimator: Estimator,
+    /// Until when it asked to be left alone.
+    pub(crate) paused_until: Option<Micros>,
+    lanes: BTreeMap<Lane, Connections>,
+    next_bulk: u8,
+}
+
+impl Origin {
+    /// What decisions reckon with.
+    pub(crate) fn link(&self) -> Link {
+        self.estimator.link()
+    }
+
+    /// What a request for a blocked read would take to its first byte.
+    pub(crate) fn open_cost(&self) -> Micros {
+        self.expected(Lane::Demand)
+    }
+
+    fn expected(&self, lane: Lane) -> Micros {
+        let warm = self.lanes.get(&lane).is_some_and(|connections| connections.has_idle());
+        let link = self.link();
+        if warm { link.first_byte } else { link.cold }
+    }
+
+    /// A fetch got its answer.
+    pub(crate) fn answered(&mut self, now: Micros, fetch: &Fetch, connection: ConnectionUse) {
+        let warm = connection == ConnectionUse::Reused;
+        self.estimator.answered(now.since(fetch.started), warm);
+        self.estimator.body_began(now);
+        self.lanes.entry(fetch.lane).or_default().answered(connection);
+    }
+
+    /// A fetch has ended.
+    pub(crate) fn ended(&mut self, now: Micros, fetch: &Fetch, outcome: &FetchOutcome) {
+        if fetch.answered.is_some() {
+            let mut meter = fetch.meter.clone();
+            meter.end(now);
+            self.estimator.body_ended(now, meter.rate());
+        }
+        if matches!(outcome, FetchOutcome::Complete) {
+            self.lanes.entry(fetch.lane).or_default().returned();
+        }
+    }
+
+    /// Blocked reads have a lane of their own; the rest takes turns over the others.
+    fn lane(&mut self, urgent: bool, bulk_lanes: u8) -> Lane {
+        if urgent {
+            return Lane::Demand;
+        }
+        let lane = Lane::Bulk(self.next_bulk % bulk_lanes);
+        self.next_bulk = (self.next_bulk + 1) % bulk_lanes;
+        lane
+    }
+}
+
+/// What becomes of the most urgent segment of an origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// It starts.
+    Start,
+    /// It waits.
+    Wait,
+    /// It waits for the slot of that fetch, which has to go.
+    After(FetchId),
+}
+
+impl Scheduler {
+    /// Starts one fetch if one may start. The plan behind it is out of date then.
+    pub(super) fn admit_one(&mut self, out: &mut Vec<Action>) -> bool {
+        let origins: Vec<OriginId> = self.origins.keys().copied().collect();
+        for id in origins {
+            let Some(segment) = self.origins.get(&id).and_then(|origin| origin.queue.peek()) else {
+                continue;
+            };
+            match self.turn(id, segment) {
+                Turn::Start => {
+                    if let Some(popped) = self.origins.get_mut(&id).and_then(|o| o.queue.pop()) {
+                        self.start(id, popped, out);
+                        return true;
+                    }
+                }
+                Turn::Wait => {}
+                Turn::After(victim) => {
+                    self.cancel(victim, out);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn turn(&self, origin: OriginId, segment: Segment) -> Turn {
+        let running = self.fetches.running(origin);
+        let slots = self.tunables.fetch.max_fetches;
+        if segment.class <= Class::FirstWindow {
+            return match running < slots {
+                true => Turn::Start,
+                false if segment.class == Class::Blocked => self.victim(origin),
+                false => Turn::Wait,
+            };
+        }
+        // One slot is kept for blocked reads where there are two.
+        let slots = if slots >= 2 { slots - 1 } else { slots };
+        let flying = self.fetches.speculative_bytes();
+        let fits = flying == 0
+            || flying.saturating_add(segment.range.len()) <= self.tunables.fetch.speculation_budget;
+        let paused = self.origins.get(&origin).is_some_and(|o| o.paused_until.is_some());
+        if running < slots && fits && !paused && !self.first_byte_pending(origin) {
+            Turn::Start
+        } else {
+            Turn::Wait
+        }
+    }
+
+    /// Whether a blocked read of `origin` waits for a fetch that has not brought a byte yet.
+    fn first_byte_pending(&self, origin: OriginId) -> bool {
+        self.resources.values().filter(|resource| resource.origin == origin).any(|resource| {
+            resource.cursors.demands().filter(|(_, demand)| demand.is_blocked()).any(
+                |(_, demand)| match resource.map.state_at(demand.range.start) {
+                    Some(SegmentState::InFlight(id)) => {
+                        self.fetches.one(id).is_some_and(|fetch| !fetch.is_streaming())
+                    }
+                    Some(SegmentState::Queued) => true,
+                    _ => false,
+                },
+            )
+        })
+    }
+
+    /// The fetch whose slot a blocked read gets: the least urgent one that nobody waits for. One at a
+    /// time: while one is ending, nobody else has to go.
+    fn victim(&self, origin: OriginId) -> Turn {
+        let here = || self.fetches.all().filter(|(_, fetch)| fetch.origin == origin);
+        if here().any(|(_, fetch)| fetch.cancelled) {
+            return Turn::Wait;
+        }
+        here()
+            .filter(|(_, fetch)| fetch.class > Class::Blocked)
+            .max_by_key(|(id, fetch)| (fetch.class, fetch.rest().len(), *id))
+            .map_or(Turn::Wait, |(id, _)| Turn::After(id))
+    }
+
+    fn start(&mut self, origin_id: OriginId, popped: Popped, out: &mut Vec<Action>) {
+        let segment = popped.segment();
+        let Segment { resource: resource_id, range, class, .. } = segment;
+        let id = self.fetches.next_id();
+        self.cut_off_others(segment, out);
+        let found = self.resources.get_mut(&resource_id).zip(self.origins.get_mut(&origin_id));
+        let Some((resource, origin)) = found else {
+            return;
+        };
+        let attempt = resource.retries.attempt(range);
+        resource.map.take(range, id);
+        let lane = origin.lane(class <= Class::FirstWindow || !resource.probed, self.bulk_lanes);
+        resource.probed = true;
+        let reader = segment.reader.and_then(|reader| resource.cursors.one_mut(reader));
+        if let Some(stream) = reader.and_then(|cursor| cursor.stream.as_mut()) {
+            stream.last_size = segment.size;
+        }
+        let expected = origin.expected(lane);
+        origin.lanes.entry(lane).or_default().taken();
+        let whole = resource.transfer == Transfer::Whole;
+        let fetch = Fetch {
+            resource: resource_id,
+            origin: origin_id,
+            lane,
+            class,
+            asked: range,
+            head: range.start,
+            low: range.start,
+            end: range.end,
+            body_end: if whole { u64::MAX } else { range.end },
+            attempt,
+            started: self.now,
+            expected,
+            answered: None,
+            last: self.now,
+            received: 0,
+            fresh: 0,
+            meter: Meter::default(),
+            whole,
+            paused: false,
+            cancelled: false,
+            stale: false,
+        };
+        self.fetches.insert(id, fetch);
+        self.dirty.insert(resource_id);
+        out.push(popped.into_start(id, lane, attempt));
+    }
+
+    /// A new fetch begins within the range of a running one: the running one ends there, and what it
+    /// would have brought beyond is missing again.
+    fn cut_off_others(&mut self, segment: Segment, out: &mut Vec<Action>) {
+        let Some(resource) = self.resources.get_mut(&segment.resource) else {
+            return;
+        };
+        let owner = |(_, state)| match state {
+            Some(SegmentState::InFlight(id)) => Some(id),
+            _ => None,
+        };
+        let owners: Vec<FetchId> = resource.map.pieces(segment.range).filter_map(owner).collect();
+        for id in owners {
+            let Some(fetch) = self.fetches.one_mut(id) else {
+                continue;
+            };
+            let cut = fetch.end.min(segment.range.start).max(fetch.low);
+            resource.map.release(ByteRange::new(cut, fetch.end), id);
+            fetch.end = cut;
+            if fetch.head >= cut {
+                self.cancel(id, out);
+                return;
+            }
+        }
+    }
+}

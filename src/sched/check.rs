@@ -1,0 +1,115 @@
+//! Whether the state is sound. Run after each event in debug builds, sampled where that would be slow.
+
+use crate::byte_range::ByteRange;
+use crate::ids::FetchId;
+use crate::sched::Scheduler;
+use crate::sched::resource::{Resource, Transfer};
+use crate::sched::segment_map::{Piece, SegmentState};
+
+/// With more runs than that in all maps, only each so many-th event is checked.
+const LARGE: usize = 256;
+
+impl Scheduler {
+    /// Checks what must always hold. The error says what does not.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        for resource in self.resources.values() {
+            self.check_map(resource)?;
+            self.check_queue(resource)?;
+            self.check_demands(resource)?;
+        }
+        self.check_fetches()
+    }
+
+    pub(super) fn check_sometimes(&self) {
+        if cfg!(debug_assertions) && self.is_check_due() {
+            assert_eq!(self.check(), Ok(()));
+        }
+    }
+
+    fn is_check_due(&self) -> bool {
+        let runs: usize = self.resources.values().map(|resource| resource.map.runs()).sum();
+        runs <= LARGE || self.handled.is_multiple_of(LARGE as u64)
+    }
+
+    /// Bytes in flight belong to a live fetch and lie within its own range; the count is right.
+    fn check_map(&self, resource: &Resource) -> Result<(), String> {
+        let mut covered = 0;
+        for (run, state) in resource.map.pieces(resource.map.all()) {
+            match state {
+                Some(SegmentState::InFlight(id)) => self.check_owner(resource, run, id)?,
+                Some(SegmentState::Covered) => covered += run.len(),
+                Some(SegmentState::BackingOff) if resource.retries.next().is_none() => {
+                    return Err(format!("{}: {run} backs off for ever", resource.id));
+                }
+                Some(SegmentState::BackingOff | SegmentState::Queued) | None => {}
+            }
+        }
+        if covered != resource.map.covered_bytes() {
+            return Err(format!("{}: {covered} bytes are covered", resource.id));
+        }
+        if resource.end_told && resource.map.len().is_none() {
+            return Err(format!("{}: an end without a length", resource.id));
+        }
+        Ok(())
+    }
+
+    fn check_owner(&self, resource: &Resource, run: ByteRange, id: FetchId) -> Result<(), String> {
+        match self.fetches.one(id) {
+            Some(f) if f.resource == resource.id && !f.cancelled && f.own().covers(run) => Ok(()),
+            other => Err(format!("{}: {run} belongs to {id}, which is {other:?}", resource.id)),
+        }
+    }
+
+    /// What is queued is in the queue; no two segments share a byte; none is covered.
+    fn check_queue(&self, resource: &Resource) -> Result<(), String> {
+        let Some(origin) = self.origins.get(&resource.origin) else {
+            return Err(format!("{} has no origin", resource.id));
+        };
+        let mut segments: Vec<ByteRange> = origin.queue.of(resource.id).map(|s| s.range).collect();
+        segments.sort_unstable();
+        let whole = resource.transfer == Transfer::Whole;
+        for (at, range) in segments.iter().enumerate() {
+            if range.is_empty() || range.end > resource.map.end() {
+                return Err(format!("{}: {range} is queued", resource.id));
+            }
+            if segments[..at].iter().any(|other| other.overlaps(*range)) {
+                return Err(format!("{}: {range} is queued twice", resource.id));
+            }
+            let stored = |(_, state): Piece| state == Some(SegmentState::Covered);
+            if !whole && resource.map.pieces(*range).any(stored) {
+                return Err(format!("{}: {range} is queued and stored", resource.id));
+            }
+        }
+        for (run, state) in resource.map.pieces(resource.map.all()) {
+            let queued = segments.iter().any(|range| range.overlaps(run));
+            if state == Some(SegmentState::Queued) && !queued {
+                return Err(format!("{}: {run} is queued, but not in the queue", resource.id));
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody works on every byte that a read is blocked on.
+    fn check_demands(&self, resource: &Resource) -> Result<(), String> {
+        for (reader, demand) in resource.cursors.demands() {
+            let at = demand.range.start;
+            let whole = resource.transfer == Transfer::Whole;
+            let ending = whole && self.fetches.is_ending(resource.id);
+            let nobody = resource.map.state_at(at).is_none() && !ending;
+            if demand.is_blocked() && at < resource.map.end() && nobody {
+                return Err(format!("{}: nobody fetches {at} for {reader}", resource.id));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_fetches(&self) -> Result<(), String> {
+        for (id, fetch) in self.fetches.all() {
+            let known = self.resources.contains_key(&fetch.resource);
+            if !known && !fetch.cancelled {
+                return Err(format!("{id} fetches for a resource that is closed"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,228 @@
+//! The readers of one resource: where each is, what it waits for, and how it moves.
+
+use std::collections::BTreeMap;
+
+use crate::byte_range::ByteRange;
+use crate::config::ReadaheadConfig;
+use crate::ids::{DemandId, ReaderId};
+use crate::sched::event::Urgency;
+use crate::sched::window::{Consumption, Stream};
+use crate::time::Micros;
+
+/// How far back a reader may jump without having left its stream, in bytes: demuxers interleave.
+const NEAR_BEHIND: u64 = 1 << 20;
+/// How far ahead it may jump at least, in bytes.
+const NEAR_AHEAD: u64 = 1 << 20;
+/// What the most recently used cursor keeps of the window when others are there too, in percent.
+const PRIMARY_SHARE: u64 = 70;
+
+/// A wait.
+#[derive(Debug, Clone)]
+pub(crate) struct Demand {
+    /// Its name.
+    pub(crate) id: DemandId,
+    /// What is waited for.
+    pub(crate) range: ByteRange,
+    /// How urgently.
+    pub(crate) urgency: Urgency,
+    /// Since when.
+    pub(crate) since: Micros,
+    /// From when its time budget counts: moves on with every byte on the way to it.
+    pub(crate) budget_from: Micros,
+}
+
+impl Demand {
+    /// Whether a read is blocked on it.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.urgency == Urgency::Blocked
+    }
+}
+
+/// Whether a move left the stream it was in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WentFar(pub(crate) bool);
+
+/// One reader.
+#[derive(Debug, Clone)]
+pub(crate) struct Cursor {
+    /// Where it is, as far as we were told.
+    pub(crate) position: u64,
+    /// What it waits for.
+    pub(crate) demand: Option<Demand>,
+    /// Its run; none before its first read.
+    pub(crate) stream: Option<Stream>,
+    /// How fast it consumes.
+    pub(crate) consumption: Consumption,
+    /// The mark it was told.
+    pub(crate) refill: Option<u64>,
+    used: u64,
+}
+
+impl Cursor {
+    fn new(position: u64) -> Self {
+        Self {
+            position,
+            demand: None,
+            stream: None,
+            consumption: Consumption::default(),
+            refill: None,
+            used: 0,
+        }
+    }
+
+    /// The blocked read, if it waits in one.
+    pub(crate) fn blocked(&self) -> Option<&Demand> {
+        self.demand.as_ref().filter(|demand| demand.is_blocked())
+    }
+
+    /// The wait for a whole range, if there is one.
+    pub(crate) fn fill(&self) -> Option<&Demand> {
+        self.demand.as_ref().filter(|demand| !demand.is_blocked())
+    }
+}
+
+/// All readers of one resource.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cursors {
+    by_reader: BTreeMap<ReaderId, Cursor>,
+    uses: u64,
+}
+
+impl Cursors {
+    /// A reader is there.
+    pub(crate) fn open(&mut self, reader: ReaderId, position: u64) {
+        self.by_reader.insert(reader, Cursor::new(position));
+    }
+
+    /// It is gone.
+    pub(crate) fn close(&mut self, reader: ReaderId) {
+        self.by_reader.remove(&reader);
+    }
+
+    /// That reader.
+    pub(crate) fn one(&self, reader: ReaderId) -> Option<&Cursor> {
+        self.by_reader.get(&reader)
+    }
+
+    /// That reader.
+    pub(crate) fn one_mut(&mut self, reader: ReaderId) -> Option<&mut Cursor> {
+        self.by_reader.get_mut(&reader)
+    }
+
+    /// All, by name.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (ReaderId, &Cursor)> {
+        self.by_reader.iter().map(|(reader, cursor)| (*reader, cursor))
+    }
+
+    /// All, by name.
+    pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = (ReaderId, &mut Cursor)> {
+        self.by_reader.iter_mut().map(|(reader, cursor)| (*reader, cursor))
+    }
+
+    /// All waits, by reader.
+    pub(crate) fn demands(&self) -> impl Iterator<Item = (ReaderId, &Demand)> {
+        self.all().filter_map(|(reader, cursor)| Some((reader, cursor.demand.as_ref()?)))
+    }
+
+    /// The readers that have read something, the most recently used first.
+    pub(crate) fn active(&self) -> Vec<ReaderId> {
+        let mut used: Vec<(u64, ReaderId)> = self
+            .all()
+            .filter(|(_, cursor)| cursor.stream.is_some())
+            .map(|(reader, cursor)| (cursor.used, reader))
+            .collect();
+        used.sort_unstable_by(|a, b| b.cmp(a));
+        used.into_iter().map(|(_, reader)| reader).collect()
+    }
+
+    /// The reader is at `position` now and reads there. `reach` is how far ahead its stream goes.
+    pub(crate) fn moved(
+        &mut self,
+        reader: ReaderId,
+        position: u64,
+        reach: u64,
+        now: Micros,
+        config: &ReadaheadConfig,
+    ) -> WentFar {
+        self.uses += 1;
+        let used = self.uses;
+        let Some(cursor) = self.by_reader.get_mut(&reader) else {
+            return WentFar(false);
+        };
+        cursor.used = used;
+        let from = std::mem::replace(&mut cursor.position, position);
+        let low = from.saturating_sub(NEAR_BEHIND);
+        let high = from.saturating_add(reach.max(NEAR_AHEAD));
+        match &mut cursor.stream {
+            Some(stream) if (low..=high).contains(&position) => {
+                stream.confirmed |= position > stream.start;
+                cursor.consumption.advance(now, position.saturating_sub(from));
+                WentFar(false)
+            }
+            stream => {
+                let far = stream.is_some();
+                *stream = Some(Stream::begin(position, now, config));
+                cursor.consumption.rest(now);
+                WentFar(far)
+            }
+        }
+    }
+}
+
+/// What the cursor that was used `rank`-th most recently of `count` gets of a window of `whole`
+/// bytes: the window belongs to the resource, its cursors share it.
+pub(crate) fn share(whole: u64, rank: usize, count: usize, least: u64) -> u64 {
+    if count <= 1 {
+        return whole;
+    }
+    let primary = (u128::from(whole) * u128::from(PRIMARY_SHARE) / 100) as u64;
+    match rank {
+        0 => primary,
+        _ => ((whole - primary) / (count as u64 - 1)).max(least.min(whole)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn p4_the_window_is_shared_among_cursors() {
+        assert_eq!(share(100, 0, 1, 10), 100);
+        assert_eq!(share(100, 0, 3, 10), 70);
+        assert_eq!(share(100, 1, 3, 10), 15);
+        assert_eq!(share(100, 2, 3, 40), 40);
+        assert_eq!(share(20, 1, 2, 40), 20);
+    }
+
+    #[test]
+    fn p4_a_move_within_the_stream_goes_on_and_a_far_one_begins_anew() {
+        let config = ReadaheadConfig::default();
+        let mut cursors = Cursors::default();
+        let reader = ReaderId(1);
+        cursors.open(reader, 0);
+        let mut go = |to, ms| cursors.moved(reader, to, 0, Micros::from_millis(ms), &config);
+        assert_eq!(go(5 * MIB, 0), WentFar(false), "the first read leaves nothing behind");
+        assert_eq!(go(6 * MIB, 1), WentFar(false));
+        assert_eq!(go(5 * MIB, 2), WentFar(false));
+        assert_eq!(go(6 * MIB + 1, 3), WentFar(true));
+        assert_eq!(go(5 * MIB, 4), WentFar(true));
+        let stream = cursors.one(reader).and_then(|cursor| cursor.stream.as_ref());
+        assert!(stream.is_some_and(|s| s.start == 5 * MIB && !s.confirmed));
+    }
+
+    #[test]
+    fn the_most_recently_used_reader_is_the_first() {
+        let config = ReadaheadConfig::default();
+        let mut cursors = Cursors::default();
+        for reader in 1..=3 {
+            cursors.open(ReaderId(reader), 0);
+        }
+        for reader in [1, 2, 1] {
+            cursors.moved(ReaderId(reader), 9, 0, Micros(0), &config);
+        }
+        assert_eq!(cursors.active(), [ReaderId(1), ReaderId(2)]);
+    }
+}

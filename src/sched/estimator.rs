@@ -1,0 +1,261 @@
+//! What one origin's link looks like: first-byte times and rates, measured on network transfers only.
+//!
+//! Until something was measured: 80 ms and 20 Mbit/s.
+
+use std::collections::VecDeque;
+
+use crate::sched::event::Estimate;
+use crate::time::Micros;
+
+/// First-byte time until one was measured.
+const FIRST_BYTE_GUESS: Micros = Micros::from_millis(80);
+/// Bytes per second until they were measured: 20 Mbit/s.
+const RATE_GUESS: f64 = 2_500_000.0;
+/// First-byte times kept: enough for a median, few enough to follow a change of network.
+const RECENT: usize = 32;
+/// Shortest time over which a rate is taken, so that bytes which the kernel had buffered do not pass
+/// for a fast link.
+const SAMPLE: Micros = Micros::from_millis(50);
+/// A transfer that ends sooner than that counts if it had at least so many bytes.
+const SAMPLE_BYTES: u64 = 64 << 10;
+/// How fast old samples fade, in seconds.
+const FADE: f64 = 0.5;
+
+/// Bytes per second over the time in which bytes were coming.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Meter {
+    mark: Option<Micros>,
+    bytes: u64,
+    rate: Option<f64>,
+}
+
+impl Meter {
+    /// From now on bytes are coming.
+    pub(crate) fn begin(&mut self, now: Micros) {
+        self.mark = Some(now);
+        self.bytes = 0;
+    }
+
+    /// So many came. Without `begin` this begins.
+    pub(crate) fn add(&mut self, now: Micros, bytes: u64) {
+        let Some(mark) = self.mark else {
+            return self.begin(now);
+        };
+        self.bytes += bytes;
+        if now.since(mark) >= SAMPLE {
+            self.fold(now.since(mark));
+            self.begin(now);
+        }
+    }
+
+    /// No bytes are coming for a while.
+    pub(crate) fn end(&mut self, now: Micros) {
+        if let Some(mark) = self.mark.take()
+            && self.bytes >= SAMPLE_BYTES
+            && now > mark
+        {
+            self.fold(now.since(mark));
+        }
+        self.bytes = 0;
+    }
+
+    /// The rate, once there was a sample.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.rate
+    }
+
+    fn fold(&mut self, time: Micros) {
+        let seconds = time.as_secs_f64();
+        let sample = self.bytes as f64 / seconds;
+        let weight = seconds / (seconds + FADE);
+        self.rate = Some(self.rate.map_or(sample, |rate| rate + (sample - rate) * weight));
+    }
+}
+
+/// Everything measured about one origin.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Estimator {
+    warm: VecDeque<Micros>,
+    cold: Option<Micros>,
+    flow: Option<f64>,
+    path: Meter,
+    streaming: u32,
+}
+
+impl Estimator {
+    /// An answer began `after` its request was sent; `warm` if over a connection used before.
+    pub(crate) fn answered(&mut self, after: Micros, warm: bool) {
+        if !warm {
+            self.cold = Some(after);
+            return;
+        }
+        self.warm.push_back(after);
+        if self.warm.len() > RECENT {
+            self.warm.pop_front();
+        }
+    }
+
+    /// One more body is coming in.
+    pub(crate) fn body_began(&mut self, now: Micros) {
+        self.streaming += 1;
+        if self.streaming == 1 {
+            self.path.begin(now);
+        }
+    }
+
+    /// Bytes came, and the flow that brought them runs at `flow` bytes per second.
+    pub(crate) fn received(&mut self, now: Micros, bytes: u64, flow: Option<f64>) {
+        self.path.add(now, bytes);
+        if flow.is_some() {
+            self.flow = flow;
+        }
+    }
+
+    /// One body less.
+    pub(crate) fn body_ended(&mut self, now: Micros, flow: Option<f64>) {
+        self.streaming = self.streaming.saturating_sub(1);
+        if self.streaming == 0 {
+            self.path.end(now);
+        }
+        if flow.is_some() {
+            self.flow = flow;
+        }
+    }
+
+    /// What to reckon with.
+    pub(crate) fn link(&self) -> Link {
+        let first_byte = self.median().unwrap_or(FIRST_BYTE_GUESS);
+        let round_trip = self.warm.iter().min().copied().unwrap_or(FIRST_BYTE_GUESS);
+        let cold = self.cold.unwrap_or(first_byte + Micros(2 * round_trip.0)).max(first_byte);
+        let flow = self.flow.unwrap_or(RATE_GUESS).max(1.0);
+        let path = self.path.rate().unwrap_or(RATE_GUESS).max(flow);
+        Link { round_trip, first_byte, cold, flow, path }
+    }
+
+    /// What to show.
+    pub(crate) fn estimate(&self) -> Estimate {
+        Estimate { first_byte: self.median(), rate: self.flow.map(|rate| rate as u64) }
+    }
+
+    fn median(&self) -> Option<Micros> {
+        let mut sorted: Vec<Micros> = self.warm.iter().copied().collect();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).copied()
+    }
+}
+
+/// What decisions reckon with: measured where possible, guessed where not.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Link {
+    /// R: the round trip.
+    pub(crate) round_trip: Micros,
+    /// R + S: from a request on a warm connection to its first byte.
+    pub(crate) first_byte: Micros,
+    /// The same on a new connection.
+    pub(crate) cold: Micros,
+    /// r: bytes per second of one flow.
+    pub(crate) flow: f64,
+    /// B: bytes per second of the path; never below `flow`.
+    pub(crate) path: f64,
+}
+
+impl Link {
+    /// B R: the bytes that fit into one round trip.
+    pub(crate) fn bytes_per_round_trip(&self) -> f64 {
+        self.path * self.round_trip.as_secs_f64()
+    }
+
+    /// How long `bytes` take at `rate` bytes per second.
+    pub(crate) fn time_for(bytes: u64, rate: f64) -> Micros {
+        Micros((bytes as f64 / rate.max(1.0) * 1e6) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(n: u64) -> Micros {
+        Micros::from_millis(n)
+    }
+
+    #[test]
+    fn n12_before_any_measurement_the_guess_holds_and_is_not_shown() {
+        let estimator = Estimator::default();
+        assert_eq!(estimator.estimate(), Estimate::default());
+        let link = estimator.link();
+        assert_eq!((link.round_trip, link.first_byte, link.cold), (ms(80), ms(80), ms(240)));
+        assert_eq!((link.flow, link.path), (2.5e6, 2.5e6));
+        assert_eq!(link.bytes_per_round_trip(), 200_000.0);
+    }
+
+    #[test]
+    fn n12_first_byte_is_the_median_and_the_round_trip_the_least_of_warm_answers() {
+        let mut estimator = Estimator::default();
+        estimator.answered(ms(500), false);
+        for after in [50, 40, 90] {
+            estimator.answered(ms(after), true);
+        }
+        let link = estimator.link();
+        assert_eq!((link.round_trip, link.first_byte, link.cold), (ms(40), ms(50), ms(500)));
+        assert_eq!(estimator.estimate().first_byte, Some(ms(50)));
+    }
+
+    #[test]
+    fn old_first_byte_times_are_forgotten() {
+        let mut estimator = Estimator::default();
+        estimator.answered(ms(1), true);
+        for _ in 0..32 {
+            estimator.answered(ms(70), true);
+        }
+        assert_eq!(estimator.link().round_trip, ms(70));
+    }
+
+    #[test]
+    fn n12_a_burst_shorter_than_the_sample_time_gives_no_rate() {
+        let mut meter = Meter::default();
+        meter.begin(ms(0));
+        meter.add(ms(49), 1 << 20);
+        assert_eq!(meter.rate(), None);
+        meter.add(ms(50), 0);
+        assert_eq!(meter.rate(), Some((1 << 20) as f64 / 0.05));
+    }
+
+    #[test]
+    fn a_short_transfer_counts_at_its_end_if_it_was_large_enough() {
+        let mut meter = Meter::default();
+        meter.begin(ms(0));
+        meter.add(ms(10), (64 << 10) - 1);
+        meter.end(ms(10));
+        assert_eq!(meter.rate(), None);
+        meter.begin(ms(20));
+        meter.add(ms(30), 64 << 10);
+        meter.end(ms(30));
+        assert_eq!(meter.rate(), Some(65536.0 / 0.01));
+    }
+
+    #[test]
+    fn the_rate_follows_newer_samples_by_their_length() {
+        let mut meter = Meter::default();
+        meter.begin(ms(0));
+        meter.add(ms(500), 500_000);
+        assert_eq!(meter.rate(), Some(1e6));
+        meter.add(ms(1000), 1_000_000);
+        assert_eq!(meter.rate(), Some(1.5e6));
+    }
+
+    #[test]
+    fn two_flows_together_are_the_path() {
+        let mut estimator = Estimator::default();
+        estimator.body_began(ms(0));
+        estimator.body_began(ms(0));
+        estimator.received(ms(50), 50_000, Some(1e6));
+        estimator.received(ms(50), 50_000, Some(1e6));
+        estimator.received(ms(100), 100_000, Some(1e6));
+        assert_eq!(estimator.link().flow, 1e6);
+        assert_eq!(estimator.link().path as u64, 1_181_818);
+        estimator.body_ended(ms(100), None);
+        estimator.body_ended(ms(100), Some(3e6));
+        assert_eq!(estimator.estimate().rate, Some(3_000_000));
+    }
+}

@@ -1,0 +1,218 @@
+//! The running fetches of all resources.
+
+use std::collections::BTreeMap;
+
+use crate::byte_range::ByteRange;
+use crate::ids::{FetchId, Lane, OriginId, ResourceId};
+use crate::sched::estimator::Meter;
+use crate::sched::event::{BodyShape, Class, ConnectionUse};
+use crate::time::Micros;
+
+/// One request, from `StartFetch` until `FetchEnded`.
+#[derive(Debug, Clone)]
+pub(crate) struct Fetch {
+    /// Whose bytes it fetches.
+    pub(crate) resource: ResourceId,
+    /// Whose slot it holds.
+    pub(crate) origin: OriginId,
+    /// Over which lane.
+    pub(crate) lane: Lane,
+    /// What it is for now; upgraded when a read blocks on it.
+    pub(crate) class: Class,
+    /// What was asked for.
+    pub(crate) asked: ByteRange,
+    /// Where its next byte goes.
+    pub(crate) head: u64,
+    /// Where what it is to bring begins.
+    pub(crate) low: u64,
+    /// Where what it is to bring ends. Moves down when a newer fetch takes over the rest.
+    pub(crate) end: u64,
+    /// Where its body ends if nobody stops it.
+    pub(crate) body_end: u64,
+    /// 1 for the first try of these bytes.
+    pub(crate) attempt: u32,
+    /// When it was sent.
+    pub(crate) started: Micros,
+    /// How long its first byte was expected to take.
+    pub(crate) expected: Micros,
+    /// When its body began.
+    pub(crate) answered: Option<Micros>,
+    /// When it last brought bytes, or was sent.
+    pub(crate) last: Micros,
+    /// Bytes it brought.
+    pub(crate) received: u64,
+    /// Those of them that nobody had before.
+    pub(crate) fresh: u64,
+    /// Its rate.
+    pub(crate) meter: Meter,
+    /// Whether its body is the whole resource.
+    pub(crate) whole: bool,
+    /// Whether it is left unread.
+    pub(crate) paused: bool,
+    /// Whether it was told to stop; it holds its slot until it has ended.
+    pub(crate) cancelled: bool,
+    /// Whether its bytes are of a generation that is gone.
+    pub(crate) stale: bool,
+}
+
+impl Fetch {
+    /// What is still to come of it.
+    pub(crate) fn rest(&self) -> ByteRange {
+        ByteRange::new(self.head, self.end)
+    }
+
+    /// What belongs to it at most.
+    pub(crate) fn own(&self) -> ByteRange {
+        ByteRange::new(self.low, self.end)
+    }
+
+    /// Whether bytes have come.
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.received > 0
+    }
+
+    /// Whether it has brought all that it is to bring, and more would come.
+    pub(crate) fn is_past_its_end(&self) -> bool {
+        self.head >= self.end && self.end < self.body_end
+    }
+
+    /// How much of what it is to bring has come: from 0 to 1.
+    pub(crate) fn done(&self) -> f64 {
+        1.0 - self.rest().len() as f64 / self.own().len().max(1) as f64
+    }
+
+    /// Its body begins: where it really lies.
+    pub(crate) fn begin(&mut self, now: Micros, shape: BodyShape) {
+        self.answered = Some(now);
+        self.last = now;
+        self.meter.begin(now);
+        match shape {
+            BodyShape::Part(range) => {
+                self.head = range.start;
+                self.low = self.low.min(range.start);
+                self.body_end = self.body_end.min(range.end);
+                self.end = self.end.min(range.end);
+            }
+            BodyShape::Whole => {
+                self.whole = true;
+                (self.low, self.head) = (0, 0);
+            }
+        }
+    }
+}
+
+/// What a lane of an origin has by way of connections.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Connections {
+    idle: u32,
+}
+
+impl Connections {
+    /// Whether a request would probably find one.
+    pub(crate) fn has_idle(self) -> bool {
+        self.idle > 0
+    }
+
+    /// A request took one, if there was one.
+    pub(crate) fn taken(&mut self) {
+        self.idle = self.idle.saturating_sub(1);
+    }
+
+    /// A request had to make one: there was none idle after all.
+    pub(crate) fn answered(&mut self, connection: ConnectionUse) {
+        if connection == ConnectionUse::New {
+            self.idle = 0;
+        }
+    }
+
+    /// A body was read to its end: its connection can be used again.
+    pub(crate) fn returned(&mut self) {
+        self.idle += 1;
+    }
+}
+
+/// All running fetches, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Inflight {
+    fetches: BTreeMap<FetchId, Fetch>,
+    named: u64,
+}
+
+impl Inflight {
+    /// A name for the next fetch.
+    pub(crate) fn next_id(&mut self) -> FetchId {
+        self.named += 1;
+        FetchId(self.named)
+    }
+
+    /// It runs.
+    pub(crate) fn insert(&mut self, id: FetchId, fetch: Fetch) {
+        self.fetches.insert(id, fetch);
+    }
+
+    /// It has ended.
+    pub(crate) fn remove(&mut self, id: FetchId) -> Option<Fetch> {
+        self.fetches.remove(&id)
+    }
+
+    /// That fetch.
+    pub(crate) fn one(&self, id: FetchId) -> Option<&Fetch> {
+        self.fetches.get(&id)
+    }
+
+    /// That fetch.
+    pub(crate) fn one_mut(&mut self, id: FetchId) -> Option<&mut Fetch> {
+        self.fetches.get_mut(&id)
+    }
+
+    /// All, by name.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (FetchId, &Fetch)> {
+        self.fetches.iter().map(|(id, fetch)| (*id, fetch))
+    }
+
+    /// Those of one resource that were not told to stop.
+    pub(crate) fn live(&self, resource: ResourceId) -> impl Iterator<Item = (FetchId, &Fetch)> {
+        self.all().filter(move |(_, fetch)| fetch.resource == resource && !fetch.cancelled)
+    }
+
+    /// The same, to change.
+    pub(crate) fn live_mut(
+        &mut self,
+        resource: ResourceId,
+    ) -> impl Iterator<Item = (FetchId, &mut Fetch)> {
+        self.fetches
+            .iter_mut()
+            .filter(move |(_, fetch)| fetch.resource == resource && !fetch.cancelled)
+            .map(|(id, fetch)| (*id, fetch))
+    }
+
+    /// What still comes for `resource` is of a generation that is gone.
+    pub(crate) fn make_stale(&mut self, resource: ResourceId) {
+        for fetch in self.fetches.values_mut().filter(|fetch| fetch.resource == resource) {
+            fetch.stale = true;
+        }
+    }
+
+    /// Whether a fetch of `resource` was told to stop and has not ended yet.
+    pub(crate) fn is_ending(&self, resource: ResourceId) -> bool {
+        self.all().any(|(_, fetch)| fetch.resource == resource && fetch.cancelled)
+    }
+
+    /// How many slots of `origin` are taken.
+    pub(crate) fn running(&self, origin: OriginId) -> u32 {
+        self.all().filter(|(_, fetch)| fetch.origin == origin).count() as u32
+    }
+
+    /// Read-ahead, hints and fill in flight over all origins, in bytes.
+    pub(crate) fn speculative_bytes(&self) -> u64 {
+        self.all()
+            .filter(|(_, fetch)| fetch.class >= Class::Hint && !fetch.cancelled)
+            .map(|(_, fetch)| fetch.rest().len())
+            .fold(0, u64::saturating_add)
+    }
+
+    /// The whole body that is on its way for `resource`.
+    pub(crate) fn whole(&self, resource: ResourceId) -> Option<(FetchId, &Fetch)> {
+        self.live(resource).find(|(_, fetch)| fetch.whole)
+    }
+}

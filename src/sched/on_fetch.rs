@@ -1,0 +1,161 @@
+//! What fetches do.
+
+use crate::byte_range::ByteRange;
+use crate::ids::{FetchId, ResourceId};
+use crate::sched::Scheduler;
+use crate::sched::event::{Action, BodyShape, ConnectionUse, FetchOutcome};
+use crate::sched::resource::Transfer;
+use crate::sched::timer::Timer;
+
+impl Scheduler {
+    pub(super) fn on_fetch_started(
+        &mut self,
+        id: FetchId,
+        shape: BodyShape,
+        connection: ConnectionUse,
+        out: &mut Vec<Action>,
+    ) {
+        let now = self.now;
+        let Some(fetch) = self.fetches.one_mut(id) else {
+            return;
+        };
+        if let Some(origin) = self.origins.get_mut(&fetch.origin) {
+            origin.answered(now, fetch, connection);
+        }
+        let old = fetch.own();
+        fetch.begin(now, shape);
+        if fetch.cancelled {
+            return;
+        }
+        let resource = fetch.resource;
+        match shape {
+            BodyShape::Part(_) => self.took_part(resource, id, old),
+            BodyShape::Whole => self.took_whole(resource, id, out),
+        }
+        self.dirty.insert(resource);
+    }
+
+    /// The answer brings a part, and maybe another one than asked for.
+    fn took_part(&mut self, resource: ResourceId, id: FetchId, old: ByteRange) {
+        let Some((resource, fetch)) = self.resources.get_mut(&resource).zip(self.fetches.one(id))
+        else {
+            return;
+        };
+        resource.transfer = Transfer::Ranges;
+        resource.map.release(ByteRange::new(fetch.end, old.end), id);
+        let before = ByteRange::new(fetch.low, old.start);
+        while let Some(gap) = resource.map.first_gap(before) {
+            resource.map.take(gap, id);
+        }
+    }
+
+    pub(super) fn on_written(&mut self, id: FetchId, range: ByteRange, out: &mut Vec<Action>) {
+        let now = self.now;
+        let Some(fetch) = self.fetches.one_mut(id) else {
+            return;
+        };
+        fetch.meter.add(now, range.len());
+        if let Some(origin) = self.origins.get_mut(&fetch.origin) {
+            origin.estimator.received(now, range.len(), fetch.meter.rate());
+        }
+        let Some(resource) = self.resources.get_mut(&fetch.resource).filter(|_| !fetch.stale)
+        else {
+            return;
+        };
+        let fresh = resource.map.cover(range);
+        resource.bytes_twice += range.len() - fresh;
+        resource.retries.forget(range);
+        let first = fetch.received == 0;
+        fetch.received += range.len();
+        fetch.fresh += fresh;
+        fetch.head = fetch.head.max(range.end);
+        fetch.last = now;
+        let ahead = ByteRange::new(range.start, fetch.end.max(range.end));
+        let resource_id = fetch.resource;
+        let due = resource.count_down(range.len());
+        let met = resource.progressed(now, range, ahead);
+        if first
+            || met
+            || due
+            || (resource.transfer == Transfer::Whole
+                && resource.is_past_mark(fetch.head, &self.tunables))
+        {
+            self.dirty.insert(resource_id);
+        }
+        self.stop_at_end(id, out);
+        self.tell_end(resource_id, out);
+    }
+
+    /// Stops a fetch that has reached the bytes of another one, or has nothing new to bring.
+    fn stop_at_end(&mut self, id: FetchId, out: &mut Vec<Action>) {
+        let Some(fetch) = self.fetches.one(id).filter(|fetch| !fetch.cancelled) else {
+            return;
+        };
+        let useless = fetch.whole
+            && fetch.head < fetch.end
+            && self
+                .resources
+                .get(&fetch.resource)
+                .is_some_and(|resource| resource.map.first_uncovered(fetch.rest()).is_none());
+        if fetch.is_past_its_end() || useless {
+            self.cancel(id, out);
+        }
+    }
+
+    pub(super) fn on_fetch_ended(
+        &mut self,
+        id: FetchId,
+        outcome: FetchOutcome,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(fetch) = self.fetches.remove(id) else {
+            return;
+        };
+        self.timers.clear(Timer::PausedBody(id));
+        if let Some(origin) = self.origins.get_mut(&fetch.origin) {
+            origin.ended(self.now, &fetch, &outcome);
+        }
+        self.dirty.insert(fetch.resource);
+        if fetch.cancelled {
+            return;
+        }
+        let Some(resource) = self.resources.get_mut(&fetch.resource) else {
+            return;
+        };
+        let mut hole = resource.map.hole_of(fetch.own(), id);
+        resource.map.release(fetch.own(), id);
+        if fetch.whole && !hole.is_empty() {
+            // Whatever is missing would have to come from byte 0 on.
+            hole = resource.map.all();
+        }
+        match outcome {
+            FetchOutcome::Cancelled => {}
+            FetchOutcome::Complete => self.ended_short(&fetch, hole, out),
+            FetchOutcome::Failed(failure) => self.failed(&fetch, hole, failure, out),
+        }
+    }
+
+    /// Tells the driver to stop a fetch. Its bytes are missing again at once; its slot is free when it
+    /// has ended.
+    pub(super) fn cancel(&mut self, id: FetchId, out: &mut Vec<Action>) {
+        let Some(fetch) = self.fetches.one_mut(id).filter(|fetch| !fetch.cancelled) else {
+            return;
+        };
+        fetch.cancelled = true;
+        let (resource, own) = (fetch.resource, fetch.own());
+        if let Some(resource) = self.resources.get_mut(&resource) {
+            resource.map.release(own, id);
+        }
+        self.timers.clear(Timer::PausedBody(id));
+        self.dirty.insert(resource);
+        out.push(Action::CancelFetch { fetch: id });
+    }
+
+    /// Stops all fetches of a resource.
+    pub(super) fn cancel_all(&mut self, resource: ResourceId, out: &mut Vec<Action>) {
+        let live: Vec<FetchId> = self.fetches.live(resource).map(|(id, _)| id).collect();
+        for id in live {
+            self.cancel(id, out);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What readers do.
+
+use crate::byte_range::ByteRange;
+use crate::error::Error;
+use crate::ids::{DemandId, ReaderId, ResourceId};
+use crate::sched::Scheduler;
+use crate::sched::cursors::{Demand, WentFar};
+use crate::sched::event::{Action, Urgency};
+use crate::sched::judge;
+use crate::sched::resource::Resource;
+use crate::sched::timer::Timer;
+use crate::time::Micros;
+
+impl Scheduler {
+    pub(super) fn on_reader_opened(&mut self, id: ResourceId, reader: ReaderId, position: u64) {
+        if let Some(resource) = self.resources.get_mut(&id) {
+            resource.cursors.open(reader, position);
+            self.readers.insert(reader, id);
+        }
+    }
+
+    pub(super) fn on_reader_closed(&mut self, reader: ReaderId) {
+        let Some(id) = self.readers.get(&reader).copied() else {
+            return;
+        };
+        self.forget_reader(reader);
+        if let Some(resource) = self.resources.get_mut(&id) {
+            resource.cursors.close(reader);
+            self.judge_soon(id);
+            self.dirty.insert(id);
+        }
+    }
+
+    /// Forgets the name and the timers of a reader.
+    pub(super) fn forget_reader(&mut self, reader: ReaderId) {
+        self.readers.remove(&reader);
+        self.timers.clear(Timer::DemandBudget(reader));
+        self.timers.clear(Timer::WaitReview(reader));
+    }
+
+    pub(super) fn on_demand(
+        &mut self,
+        reader: ReaderId,
+        id: DemandId,
+        range: ByteRange,
+        urgency: Urgency,
+        out: &mut Vec<Action>,
+    ) {
+        let of = self.readers.get(&reader).copied();
+        let Some(resource) = of.and_then(|of| self.resources.get_mut(&of)) else {
+            return out.push(Action::FailDemand { reader, demand: id, error: Error::Cancelled });
+        };
+        if let Some(error) = refusal(resource, range, urgency) {
+            return out.push(Action::FailDemand { reader, demand: id, error });
+        }
+        let resource_id = resource.id;
+        if urgency == Urgency::Blocked {
+            self.move_to(resource_id, reader, range.start, out);
+            self.timers.set(
+                Timer::DemandBudget(reader),
+                self.now + Micros::from(self.tunables.retry.budget),
+            );
+        } else {
+            self.timers.clear(Timer::DemandBudget(reader));
+        }
+        self.timers.clear(Timer::WaitReview(reader));
+        self.pardon(resource_id, range, urgency);
+        let (since, budget_from) = (self.now, self.now);
+        let resource = self.resources.get_mut(&resource_id);
+        if let Some(cursor) = resource.and_then(|r| r.cursors.one_mut(reader)) {
+            cursor.demand = Some(Demand { id, range, urgency, since, budget_from });
+        }
+        self.dirty.insert(resource_id);
+    }
+
+    pub(super) fn on_demand_withdrawn(&mut self, reader: ReaderId, demand: DemandId) {
+        let Some(id) = self.readers.get(&reader).copied() else {
+            return;
+        };
+        let cursor = self.resources.get_mut(&id).and_then(|r| r.cursors.one_mut(reader));
+        if let Some(cursor) = cursor
+            && cursor.demand.as_ref().is_some_and(|newest| newest.id == demand)
+        {
+            cursor.demand = None;
+            self.clear_wait(reader);
+            self.judge_soon(id);
+            self.dirty.insert(id);
+        }
+    }
+
+    pub(super) fn on_moved(&mut self, reader: ReaderId, position: u64, out: &mut Vec<Action>) {
+        if let Some(id) = self.readers.get(&reader).copied() {
+            self.move_to(id, reader, position, out);
+            self.dirty.insert(id);
+        }
+    }
+
+    /// The reader reads at `position` now.
+    fn move_to(&mut self, id: ResourceId, reader: ReaderId, position: u64, out: &mut Vec<Action>) {
+        let Some(resource) = self.resources.get_mut(&id) else {
+            return;
+        };
+        let config = &self.tunables.readahead;
+        let reach = resource.reach(reader, self.now, config);
+        let WentFar(far) = resource.cursors.moved(reader, position, reach, self.now, config);
+        let dry = !resource.map.is_covered_at(position);
+        let playing = resource.playing;
+        if let Some(cursor) = resource.cursors.one_mut(reader) {
+            if !playing {
+                cursor.consumption.rest(self.now);
+            }
+            if let Some(stream) = &mut cursor.stream
+                && dry
+                && stream.confirmed
+            {
+                stream.ran_dry(position, config);
+            }
+        }
+        if far {
+            self.left(id, out);
+        }
+    }
+
+    /// A cursor left its place. What runs there has a grace; a move during the grace ends it.
+    fn left(&mut self, id: ResourceId, out: &mut Vec<Action>) {
+        if self.timers.at(Timer::SeekGrace(id)).is_some() {
+            self.judge(id, out);
+        }
+        self.timers.clear(Timer::SeekGrace(id));
+        self.judge_soon(id);
+    }
+
+    /// Looks at the fetches of a resource after the grace, unless that is to happen anyway.
+    pub(super) fn judge_soon(&mut self, id: ResourceId) {
+        let timer = Timer::SeekGrace(id);
+        if self.timers.at(timer).is_none() && self.fetches.live(id).next().is_some() {
+            self.timers.set(timer, self.now + Micros::from(self.tunables.fetch.seek_grace));
+        }
+    }
+
+    /// Cancels the fetches that nobody wants any more, unless they are as good as done.
+    pub(super) fn judge(&mut self, id: ResourceId, out: &mut Vec<Action>) {
+        let Some(resource) = self.resources.get(&id) else {
+            return;
+        };
+        let outlook =
+            Self::outlook(resource, self.now, &self.tunables, &self.origins, &self.fetches);
+        for fetch in judge::unwanted(resource, &outlook) {
+            self.cancel(fetch, out);
+        }
+        self.dirty.insert(id);
+    }
+
+    /// Drops the demands that wait for nothing any more.
+    pub(super) fn drop_met_demands(&mut self, id: ResourceId) {
+        let Some(resource) = self.resources.get_mut(&id) else {
+            return;
+        };
+        let met: Vec<ReaderId> = resource
+            .cursors
+            .demands()
+            .filter(|(_, demand)| is_met(resource, demand))
+            .map(|(reader, _)| reader)
+            .collect();
+        for reader in met {
+            if let Some(cursor) = resource.cursors.one_mut(reader) {
+                cursor.demand = None;
+            }
+            self.timers.clear(Timer::DemandBudget(reader));
+            self.timers.clear(Timer::WaitReview(reader));
+        }
+    }
+
+    /// The reader waits no longer.
+    pub(super) fn clear_wait(&mut self, reader: ReaderId) {
+        self.timers.clear(Timer::DemandBudget(reader));
+        self.timers.clear(Timer::WaitReview(reader));
+    }
+}
+
+/// Why a demand cannot be met whatever happens, if so.
+fn refusal(resource: &Resource, range: ByteRange, urgency: Urgency) -> Option<Error> {
+    let missing = resource.map.first_uncovered(range)?;
+    if urgency == Urgency::Blocked && missing.start > range.start {
+        return None;
+    }
+    if resource.online {
+        return resource.fatal.clone();
+    }
+    Some(Error::OfflineMiss { range: missing.to_std() })
+}
+
+/// Whether what is waited for is there, or cannot exist.
+fn is_met(resource: &Resource, demand: &Demand) -> bool {
+    let at = demand.range.start;
+    match demand.urgency {
+        Urgency::Blocked => at >= resource.map.end() || resource.map.is_covered_at(at),
+        Urgency::Fill => resource.map.first_uncovered(demand.range).is_none(),
+    }
+}

@@ -1,0 +1,234 @@
+//! What happens to a resource as a whole, and its plan.
+
+use crate::byte_range::ByteRange;
+use crate::config::Tunables;
+use crate::ids::{HintId, OriginId, ReaderId, ResourceId};
+use crate::sched::event::{Action, Class};
+use crate::sched::inflight::Inflight;
+use crate::sched::plan::{Plan, plan};
+use crate::sched::resource::{Hint, Resource, Transfer};
+use crate::sched::retry::Retries;
+use crate::sched::segment_map::SegmentMap;
+use crate::sched::timer::Timer;
+use crate::sched::{Origin, Scheduler};
+use crate::time::Micros;
+
+impl Scheduler {
+    pub(super) fn on_resource_opened(
+        &mut self,
+        id: ResourceId,
+        origin: OriginId,
+        len: Option<u64>,
+        covered: &[ByteRange],
+        online: bool,
+        out: &mut Vec<Action>,
+    ) {
+        self.origins.entry(origin).or_default();
+        self.resources.insert(id, Resource::new(id, origin, len, covered, online));
+        self.tell_end(id, out);
+    }
+
+    pub(super) fn on_resource_closed(&mut self, id: ResourceId, out: &mut Vec<Action>) {
+        self.cancel_all(id, out);
+        let Some(resource) = self.resources.remove(&id) else {
+            return;
+        };
+        for (reader, _) in resource.cursors.all() {
+            self.forget_reader(reader);
+        }
+        for hint in resource.hints.keys() {
+            self.hints.remove(hint);
+            self.timers.clear(Timer::HintExpiry(*hint));
+        }
+        self.timers.clear(Timer::Backoff(id));
+        self.timers.clear(Timer::SeekGrace(id));
+        self.dirty.remove(&id);
+        if let Some(origin) = self.origins.get_mut(&resource.origin) {
+            origin.queue.replace(id, &[]);
+        }
+    }
+
+    pub(super) fn on_len_known(&mut self, id: ResourceId, len: u64, out: &mut Vec<Action>) {
+        let Some(resource) = self.resources.get_mut(&id) else {
+            return;
+        };
+        resource.map.set_len(len);
+        resource.retries.set_len(len);
+        self.timers.put(Timer::Backoff(id), resource.retries.next());
+        let mut idle = Vec::new();
+        for (fetch_id, fetch) in self.fetches.live_mut(id) {
+            fetch.end = fetch.end.min(len);
+            fetch.body_end = fetch.body_end.min(len);
+            if fetch.low >= len {
+                idle.push(fetch_id);
+            }
+        }
+        for fetch in idle {
+            self.cancel(fetch, out);
+        }
+        self.tell_end(id, out);
+        self.dirty.insert(id);
+    }
+
+    pub(super) fn on_generation_changed(
+        &mut self,
+        id: ResourceId,
+        len: Option<u64>,
+        out: &mut Vec<Action>,
+    ) {
+        self.cancel_all(id, out);
+        self.fetches.make_stale(id);
+        let Some(resource) = self.resources.get_mut(&id) else {
+            return;
+        };
+        resource.map = SegmentMap::new(len);
+        resource.queued.clear();
+        resource.retries = Retries::default();
+        resource.transfer = Transfer::Ranges;
+        resource.end_told = false;
+        self.timers.clear(Timer::Backoff(id));
+        self.tell_end(id, out);
+        self.dirty.insert(id);
+    }
+
+    pub(super) fn on_shrunk(&mut self, id: ResourceId, range: ByteRange) {
+        if let Some(resource) = self.resources.get_mut(&id) {
+            resource.map.uncover(range);
+            self.dirty.insert(id);
+        }
+    }
+
+    pub(super) fn on_hinted(
+        &mut self,
+        id: ResourceId,
+        hint: HintId,
+        range: ByteRange,
+        deadline: Option<Micros>,
+    ) {
+        self.on_hint_withdrawn(hint);
+        let Some(resource) = self.resources.get_mut(&id) else {
+            return;
+        };
+        if deadline.is_some_and(|deadline| deadline <= self.now) {
+            return;
+        }
+        resource.hints.insert(hint, Hint { range, deadline });
+        self.hints.insert(hint, id);
+        self.timers.put(Timer::HintExpiry(hint), deadline);
+        self.dirty.insert(id);
+    }
+
+    pub(super) fn on_hint_withdrawn(&mut self, hint: HintId) {
+        self.timers.clear(Timer::HintExpiry(hint));
+        let Some(id) = self.hints.remove(&hint) else {
+            return;
+        };
+        if let Some(resource) = self.resources.get_mut(&id) {
+            resource.hints.remove(&hint);
+            self.judge_soon(id);
+            self.dirty.insert(id);
+        }
+    }
+
+    pub(super) fn on_rate_declared(&mut self, id: ResourceId, rate: Option<u64>) {
+        if let Some(resource) = self.resources.get_mut(&id) {
+            resource.declared = rate;
+            self.dirty.insert(id);
+        }
+    }
+
+    pub(super) fn on_playing(&mut self, id: ResourceId, playing: bool) {
+        let Some(resource) = self.resources.get_mut(&id) else {
+            return;
+        };
+        resource.playing = playing;
+        for (_, cursor) in resource.cursors.all_mut() {
+            cursor.consumption.rest(self.now);
+        }
+        self.dirty.insert(id);
+    }
+
+    pub(super) fn on_tuned(&mut self, tunables: Tunables) {
+        self.tunables = tunables;
+        self.dirty.extend(self.resources.keys().copied());
+    }
+
+    /// Makes a new plan for one resource and queues it.
+    pub(super) fn replan(&mut self, id: ResourceId, out: &mut Vec<Action>) {
+        self.drop_met_demands(id);
+        let Some(resource) = self.resources.get_mut(&id) else {
+            return;
+        };
+        reclass(resource, &mut self.fetches);
+        let outlook =
+            Self::outlook(resource, self.now, &self.tunables, &self.origins, &self.fetches);
+        let plan = match resource.transfer {
+            _ if !resource.online || resource.fatal.is_some() => Plan::default(),
+            Transfer::Ranges => plan(resource, &outlook),
+            Transfer::Whole => self.plan_whole(id, out),
+        };
+        let Some(origin) = self.resources.get(&id).map(|resource| resource.origin) else {
+            return;
+        };
+        if let Some(origin) = self.origins.get_mut(&origin) {
+            origin.queue.replace(id, &plan.segments);
+        }
+        self.set_reviews(id, &plan.reviews);
+        for (reader, at) in plan.refills {
+            self.set_refill(id, reader, at, out);
+        }
+    }
+
+    /// One look again for each reader that waits for a running fetch, none for the others.
+    fn set_reviews(&mut self, id: ResourceId, reviews: &[(ReaderId, Micros)]) {
+        let Some(resource) = self.resources.get(&id) else {
+            return;
+        };
+        for (reader, _) in resource.cursors.all() {
+            let at = reviews.iter().find(|(waiting, _)| *waiting == reader).map(|(_, at)| *at);
+            let timer = Timer::WaitReview(reader);
+            match (self.timers.at(timer), at) {
+                (Some(set), Some(at)) if set <= at && set > self.now => {}
+                _ => self.timers.put(timer, at),
+            }
+        }
+    }
+
+    fn set_refill(&mut self, id: ResourceId, reader: ReaderId, at: u64, out: &mut Vec<Action>) {
+        let cursor = self.resources.get_mut(&id).and_then(|r| r.cursors.one_mut(reader));
+        let Some(cursor) = cursor else {
+            return;
+        };
+        let ahead = cursor.refill.filter(|set| *set > cursor.position);
+        let filling = cursor.stream.as_ref().is_some_and(|stream| stream.filling);
+        // While filling, a mark that is still ahead and comes sooner does as well.
+        let keep = ahead.is_some_and(|set| set == at || (filling && set < at && at != u64::MAX));
+        if !keep {
+            cursor.refill = Some(at);
+            out.push(Action::SetRefill { reader, at });
+        }
+    }
+
+    /// Says that the end was reached, once per generation.
+    pub(super) fn tell_end(&mut self, id: ResourceId, out: &mut Vec<Action>) {
+        if let Some(resource) = self.resources.get_mut(&id)
+            && !resource.end_told
+            && resource.map.is_complete()
+        {
+            resource.end_told = true;
+            out.push(Action::EndOfStream { resource: id });
+        }
+    }
+}
+
+/// A running fetch that a read waits for is urgent, whatever it was started for; bookkeeping only.
+fn reclass(resource: &Resource, fetches: &mut Inflight) {
+    for (_, fetch) in fetches.live_mut(resource.id) {
+        let waited_for = resource.is_waited_for(fetch.rest());
+        match (waited_for, fetch.class) {
+            (true, _) => fetch.class = Class::Blocked,
+            (false, Class::Blocked) => fetch.class = Class::FirstWindow,
+            (false, _) => {}
+        }
+    }
+}

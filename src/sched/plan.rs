@@ -1,0 +1,320 @@
+//! The plan: what of one resource is wanted now. The only place that invents ranges.
+//!
+//! Demand and window, less what is covered or in flight, are gaps; gaps become segments. One plan
+//! replaces the one before. It holds few segments: the next one of each stream, not the whole window,
+//! because what lies beyond can still change its mind.
+//!
+//! Invariants of a plan: no segment is empty; no two share a byte; none touches a covered byte; one
+//! touches a byte in flight only where a blocked read is served sooner by a new request.
+
+use crate::byte_range::ByteRange;
+use crate::config::Tunables;
+use crate::ids::{FetchId, HintId, ReaderId};
+use crate::sched::estimator::Link;
+use crate::sched::event::Class;
+use crate::sched::inflight::Inflight;
+use crate::sched::judge::{Verdict, wait_or_open};
+use crate::sched::queue::Segment;
+use crate::sched::resource::{Hint, Resource, Window};
+use crate::sched::segment_map::SegmentState;
+use crate::sched::size;
+use crate::time::Micros;
+
+/// The next request of a stream goes out when what is left of the running one takes so many open costs:
+/// a little more than one, so that no bubble shows.
+const LEAD: f64 = 1.2;
+
+/// What a plan reckons with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outlook<'a> {
+    /// Now.
+    pub(crate) now: Micros,
+    /// The knobs.
+    pub(crate) tunables: &'a Tunables,
+    /// The origin's link.
+    pub(crate) link: Link,
+    /// What a request for a blocked read would take to its first byte.
+    pub(crate) open: Micros,
+    /// What runs.
+    pub(crate) fetches: &'a Inflight,
+}
+
+impl Outlook<'_> {
+    /// In-flight bytes at or below which the next request of a stream goes out.
+    fn lead(&self) -> u64 {
+        (LEAD * self.link.first_byte.as_secs_f64() * self.link.path) as u64
+    }
+}
+
+/// What comes out.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// What is wanted.
+    pub(crate) segments: Vec<Segment>,
+    /// When to look again at each blocked reader that waits for a running fetch.
+    pub(crate) reviews: Vec<(ReaderId, Micros)>,
+    /// Where each reader is to say that it got there.
+    pub(crate) refills: Vec<(ReaderId, u64)>,
+    /// After how many more bytes to plan again.
+    pub(crate) watch: Option<u64>,
+}
+
+/// Makes the plan. Marks the wanted bytes queued, and those of the plan before no longer.
+pub(crate) fn plan(resource: &mut Resource, outlook: &Outlook<'_>) -> Plan {
+    for range in std::mem::take(&mut resource.queued) {
+        resource.map.unqueue(range);
+    }
+    let mut planner = Planner { resource, outlook, plan: Plan::default() };
+    planner.blocked();
+    planner.hints();
+    planner.windows();
+    planner.fills();
+    let plan = planner.plan;
+    resource.watch = plan.watch;
+    resource.queued = plan.segments.iter().map(|segment| segment.range).collect();
+    plan
+}
+
+/// What stands at the next place of a stream.
+enum Next {
+    /// A gap: fetch it.
+    Gap(ByteRange),
+    /// Too much is under way before it.
+    Later,
+    /// Nothing is missing, or something before it backs off.
+    Nothing,
+}
+
+struct Planner<'a> {
+    resource: &'a mut Resource,
+    outlook: &'a Outlook<'a>,
+    plan: Plan,
+}
+
+impl Planner<'_> {
+    /// One request for each hole that a read is blocked in, the longest waiting first.
+    fn blocked(&mut self) {
+        let mut waiting: Vec<(Micros, ReaderId, u64)> = self
+            .resource
+            .cursors
+            .demands()
+            .filter(|(_, demand)| demand.is_blocked())
+            .map(|(reader, demand)| (demand.since, reader, demand.range.start))
+            .collect();
+        waiting.sort_unstable();
+        for (since, reader, at) in waiting {
+            if self.plan.segments.iter().any(|segment| segment.range.contains(at)) {
+                continue;
+            }
+            match self.resource.map.state_at(at) {
+                Some(SegmentState::Covered | SegmentState::BackingOff | SegmentState::Queued) => {}
+                Some(SegmentState::InFlight(fetch)) => self.wait_or_open(since, reader, at, fetch),
+                None => self.open(since, reader, at, None),
+            }
+        }
+    }
+
+    fn wait_or_open(&mut self, since: Micros, reader: ReaderId, at: u64, id: FetchId) {
+        let Some(fetch) = self.outlook.fetches.one(id) else {
+            return;
+        };
+        match wait_or_open(at, fetch, self.outlook) {
+            Verdict::Wait { review: Some(review) } => self.plan.reviews.push((reader, review)),
+            Verdict::Wait { review: None } => {}
+            Verdict::Open => self.open(since, reader, at, Some(id)),
+        }
+    }
+
+    /// Wants the hole at `at`, from that very byte on. Bytes of the fetch `over` count as hole.
+    fn open(&mut self, since: Micros, reader: ReaderId, at: u64, over: Option<FetchId>) {
+        let last = self.last_size(reader);
+        let size = size::blocked(last, self.outlook);
+        let free = |state| match state {
+            None => true,
+            Some(SegmentState::InFlight(id)) => Some(id) == over,
+            Some(_) => false,
+        };
+        let Some(hole) = self.resource.map.first_run(ByteRange::at(at, size), free) else {
+            return;
+        };
+        let next =
+            self.plan.segments.iter().map(|s| s.range.start).filter(|start| *start > at).min();
+        let range = hole.until(next.unwrap_or(u64::MAX));
+        self.want(range, Class::Blocked, since, Some(reader), size);
+    }
+
+    fn hints(&mut self) {
+        let mut hints: Vec<(Option<Micros>, HintId, Hint)> =
+            self.resource.hints.iter().map(|(id, hint)| (hint.deadline, *id, *hint)).collect();
+        hints.sort_unstable_by_key(|(deadline, id, _)| (deadline.unwrap_or(Micros(u64::MAX)), *id));
+        for (deadline, _, hint) in hints {
+            let deadline = deadline.unwrap_or(Micros(u64::MAX));
+            if let Next::Gap(gap) = self.next(hint.range) {
+                let size = size::largest(self.outlook);
+                self.want(
+                    gap.until(gap.start.saturating_add(size)),
+                    Class::Hint,
+                    deadline,
+                    None,
+                    size,
+                );
+            }
+        }
+    }
+
+    fn fills(&mut self) {
+        let fills: Vec<(Micros, ByteRange)> = self
+            .resource
+            .cursors
+            .all()
+            .filter_map(|(_, cursor)| cursor.fill().map(|demand| (demand.since, demand.range)))
+            .collect();
+        for (since, range) in fills {
+            self.fill(range, since);
+        }
+    }
+
+    /// The first gap of `range`, in no hurry.
+    fn fill(&mut self, range: ByteRange, since: Micros) {
+        if let Next::Gap(gap) = self.next(range) {
+            let size = size::largest(self.outlook);
+            let range = size::cut(gap, size);
+            self.want(range, Class::Fill, since, None, size);
+        }
+    }
+
+    /// Read-ahead of every cursor, and the rest of a small resource.
+    fn windows(&mut self) {
+        let config = &self.outlook.tunables.readahead;
+        if !config.enabled || self.resource.map.len().is_none() {
+            return self.rest_all();
+        }
+        let small = self.resource.is_small(self.outlook.tunables, &self.outlook.link);
+        let windows = self.resource.windows(self.outlook.now, config);
+        for window in &windows {
+            self.ahead(window, small);
+        }
+        if small && !windows.is_empty() {
+            self.fill(self.resource.map.all(), self.outlook.now);
+        }
+    }
+
+    /// Nobody needs to tell where he is.
+    fn rest_all(&mut self) {
+        let active = self.resource.cursors.active();
+        self.plan.refills.extend(active.into_iter().map(|reader| (reader, u64::MAX)));
+    }
+
+    /// The next segment of one cursor's window, and the mark where to think again.
+    fn ahead(&mut self, window: &Window, small: bool) {
+        let at = window.range.start;
+        let goal = if small { self.resource.map.all() } else { window.range };
+        let reach = ByteRange::new(at, goal.end.max(at));
+        let missing = self.resource.map.first_missing(ByteRange::new(at, self.resource.map.end()));
+        let gap = missing.map_or(u64::MAX, |gap| gap.start);
+        let filling = small || self.is_filling(window, gap);
+        if let Some(stream) = self.stream(window.reader) {
+            stream.filling = filling;
+        }
+        let mark = size::refill_mark(window, gap, filling && !small);
+        self.plan.refills.push((window.reader, mark));
+        if filling && let Next::Gap(gap) = self.next(reach) {
+            self.ahead_in(gap, window);
+        }
+    }
+
+    /// Whether the window is to be filled: from half empty until full.
+    fn is_filling(&mut self, window: &Window, gap: u64) -> bool {
+        let at = window.range.start;
+        let have = gap.saturating_sub(at);
+        let was = self.stream(window.reader).is_some_and(|stream| stream.filling);
+        let least = size::least_ahead(window.size, self.outlook.tunables);
+        let cut_off = window.range.len() < window.size;
+        let full = have.saturating_add(if cut_off { 0 } else { least }) > window.range.len();
+        (was || have <= window.size / 2) && !full && have < window.range.len()
+    }
+
+    fn ahead_in(&mut self, gap: ByteRange, window: &Window) {
+        let last = self.last_size(window.reader);
+        let size = size::ahead(last, self.outlook);
+        // The window may end within the hole: then the request ends at a slice's end all the same.
+        let to_end = ByteRange::new(gap.start, self.resource.map.end());
+        let hole = self.resource.map.first_missing(to_end).unwrap_or(gap);
+        let range = size::cut(hole, size.min(gap.len()));
+        let (class, deadline) = self.urgency(range.start, window);
+        self.want(range, class, deadline, Some(window.reader), size);
+    }
+
+    /// What read-ahead at `offset` is for, and when it is needed: cursors compete in time, not bytes.
+    fn urgency(&mut self, offset: u64, window: &Window) -> (Class, Micros) {
+        let config = &self.outlook.tunables.readahead;
+        let at = window.range.start;
+        let cursor = self.resource.cursors.one(window.reader);
+        let rate = cursor.and_then(|cursor| self.resource.rate(cursor));
+        let first = cursor.and_then(|cursor| cursor.stream.as_ref()).is_some_and(|stream| {
+            let first = ByteRange::at(stream.start, stream.first_window(rate, config));
+            first.contains(offset)
+        });
+        let ahead = offset.saturating_sub(at);
+        let needed = Link::time_for(ahead, rate.unwrap_or(self.outlook.link.flow));
+        let class = match (first, window.primary) {
+            (true, _) => Class::FirstWindow,
+            (false, false) => Class::Secondary,
+            (false, true) if ahead < window.size / 2 => Class::Near,
+            (false, true) => Class::Far,
+        };
+        (class, self.outlook.now + needed)
+    }
+
+    /// The first gap of `range` whose turn has come. Stops at what backs off: while an origin fails,
+    /// read-ahead does not go round the failure.
+    fn next(&mut self, range: ByteRange) -> Next {
+        let mut under_way = 0;
+        let mut gap = None;
+        for (run, state) in self.resource.map.pieces(range) {
+            match state {
+                Some(SegmentState::Covered) => {}
+                Some(SegmentState::InFlight(_) | SegmentState::Queued) => under_way += run.len(),
+                Some(SegmentState::BackingOff) => return Next::Nothing,
+                None => {
+                    gap = Some(run);
+                    break;
+                }
+            }
+        }
+        let Some(gap) = gap else {
+            return Next::Nothing;
+        };
+        let lead = self.outlook.lead();
+        if under_way > lead {
+            let watch = under_way - lead;
+            self.plan.watch = Some(self.plan.watch.map_or(watch, |other| other.min(watch)));
+            return Next::Later;
+        }
+        Next::Gap(gap)
+    }
+
+    fn want(
+        &mut self,
+        range: ByteRange,
+        class: Class,
+        deadline: Micros,
+        reader: Option<ReaderId>,
+        size: u64,
+    ) {
+        if range.is_empty() {
+            return;
+        }
+        self.resource.map.queue(range);
+        let resource = self.resource.id;
+        self.plan.segments.push(Segment { resource, range, class, deadline, reader, size });
+    }
+
+    fn stream(&mut self, reader: ReaderId) -> Option<&mut crate::sched::window::Stream> {
+        self.resource.cursors.one_mut(reader)?.stream.as_mut()
+    }
+
+    fn last_size(&mut self, reader: ReaderId) -> u64 {
+        self.stream(reader).map_or(0, |stream| stream.last_size)
+    }
+}

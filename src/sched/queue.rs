@@ -1,0 +1,112 @@
+//! The queue of wanted segments of one origin, and the one door through which a fetch starts.
+//!
+//! [`Popped`] cannot be made anywhere but in [`Queue::pop`], and `Action::StartFetch` is built
+//! nowhere but from a `Popped`: so no fetch starts that was not queued and popped.
+
+use priority_queue::PriorityQueue;
+
+use crate::byte_range::ByteRange;
+use crate::ids::{FetchId, Lane, ReaderId, ResourceId};
+use crate::sched::event::{Action, Class};
+use crate::sched::priority::Priority;
+use crate::time::Micros;
+
+/// A piece of a resource that somebody wants: one request, if it comes to that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Segment {
+    /// Which resource.
+    pub(crate) resource: ResourceId,
+    /// The bytes; never empty.
+    pub(crate) range: ByteRange,
+    /// What for.
+    pub(crate) class: Class,
+    /// When the first byte is needed.
+    pub(crate) deadline: Micros,
+    /// Whose stream goes on with it, if one does.
+    pub(crate) reader: Option<ReaderId>,
+    /// How large it would be if nothing had cut it off, in bytes: the next one of the stream doubles it.
+    pub(crate) size: u64,
+}
+
+/// The wanted segments of one origin, the most urgent first.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    segments: PriorityQueue<Segment, Priority>,
+    arrivals: u64,
+    popped: u64,
+}
+
+impl Queue {
+    /// Replaces all segments of `resource`. One that was queued before with the same range, class
+    /// and reader keeps its place among equals.
+    pub(crate) fn replace(&mut self, resource: ResourceId, wanted: &[Segment]) {
+        let old: Vec<(Segment, Priority)> = self
+            .segments
+            .iter()
+            .filter(|(segment, _)| segment.resource == resource)
+            .map(|(segment, priority)| (*segment, *priority))
+            .collect();
+        for (segment, _) in &old {
+            self.segments.remove(segment);
+        }
+        for segment in wanted {
+            let same = |(was, _): &&(Segment, Priority)| {
+                (was.range, was.class, was.reader) == (segment.range, segment.class, segment.reader)
+            };
+            let arrival = match old.iter().find(same) {
+                Some((_, priority)) => priority.arrival(),
+                None => self.next_arrival(),
+            };
+            let place =
+                Priority::new(segment.class, segment.deadline, segment.range.start, arrival);
+            self.segments.push(*segment, place);
+        }
+    }
+
+    /// The most urgent segment.
+    pub(crate) fn peek(&self) -> Option<Segment> {
+        self.segments.peek().map(|(segment, _)| *segment)
+    }
+
+    /// Takes out the most urgent segment.
+    pub(crate) fn pop(&mut self) -> Option<Popped> {
+        let (segment, _) = self.segments.pop()?;
+        self.popped += 1;
+        Some(Popped { segment })
+    }
+
+    /// The segments of `resource`, in no order that means anything.
+    pub(crate) fn of(&self, resource: ResourceId) -> impl Iterator<Item = Segment> + '_ {
+        self.segments.iter().map(|(segment, _)| *segment).filter(move |s| s.resource == resource)
+    }
+
+    /// How many segments were ever popped.
+    pub(crate) fn popped(&self) -> u64 {
+        self.popped
+    }
+
+    fn next_arrival(&mut self) -> u64 {
+        self.arrivals += 1;
+        self.arrivals
+    }
+}
+
+/// The proof that a segment was queued and its turn has come.
+#[derive(Debug)]
+pub(crate) struct Popped {
+    segment: Segment,
+}
+
+impl Popped {
+    /// What was popped.
+    pub(crate) fn segment(&self) -> Segment {
+        self.segment
+    }
+
+    /// The request for it. Consumes the proof: one pop, one request.
+    pub(crate) fn into_start(self, fetch: FetchId, lane: Lane, attempt: u32) -> Action {
+        let Segment { resource, range, class, .. } = self.segment;
+        debug_assert!(!range.is_empty(), "an empty segment was queued");
+        Action::StartFetch { fetch, resource, range, lane, class, attempt }
+    }
+}

@@ -1,0 +1,150 @@
+//! What failed, how often, and when it may be tried again.
+//!
+//! Attempts count per range and only without progress: a fetch that brought a byte starts again at
+//! one. After the last attempt the range cools down: read-ahead leaves it alone, a read does not.
+
+use crate::byte_range::ByteRange;
+use crate::config::RetryConfig;
+use crate::error::Error;
+use crate::time::Micros;
+
+/// How long read-ahead leaves a range alone whose attempts are used up.
+const COOL_DOWN: Micros = Micros::from_millis(30_000);
+
+/// A small generator of numbers that look random, the same for the same seed (splitmix64).
+#[derive(Debug, Clone)]
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    /// A generator.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// At least 0, below 1.
+    pub(crate) fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// At least 0, below `bound`; 0 if that is 0.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next().checked_rem(bound).unwrap_or(0)
+    }
+}
+
+/// The pause after the `attempts`-th attempt failed: doubling, capped, partly random.
+pub(crate) fn pause(config: &RetryConfig, attempts: u32, rng: &mut Rng) -> Micros {
+    let first = Micros::from(config.backoff).0;
+    let doubled = first.saturating_mul(1 << attempts.saturating_sub(1).min(32));
+    let whole = doubled.min(Micros::from(config.max_backoff).0) as f64;
+    Micros((whole * (1.0 - config.jitter * rng.unit())) as u64)
+}
+
+/// What is known about a range that failed.
+#[derive(Debug, Clone)]
+pub(crate) struct Retry {
+    /// Which bytes.
+    pub(crate) range: ByteRange,
+    /// Attempts so far without progress.
+    pub(crate) attempts: u32,
+    /// Until when nobody asks; `None` once that is over.
+    pub(crate) until: Option<Micros>,
+    /// Whether a read waited when it failed: only then is the pause imposed on reads too.
+    pub(crate) urgent: bool,
+    /// What went wrong last.
+    pub(crate) error: Error,
+}
+
+/// The ranges of one resource that failed, sorted and apart from each other.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Retries(Vec<Retry>);
+
+impl Retries {
+    /// `retry` replaces what was known about its range.
+    pub(crate) fn add(&mut self, retry: Retry) {
+        if retry.range.is_empty() {
+            return;
+        }
+        self.forget(retry.range);
+        let at = self.0.partition_point(|known| known.range.start < retry.range.start);
+        self.0.insert(at, retry);
+    }
+
+    /// Nothing is known about `range` any more.
+    pub(crate) fn forget(&mut self, range: ByteRange) {
+        if range.is_empty() || !self.0.iter().any(|known| known.range.overlaps(range)) {
+            return;
+        }
+        let mut kept = Vec::with_capacity(self.0.len() + 1);
+        for known in self.0.drain(..) {
+            let before = known.range.until(range.start);
+            let after = ByteRange::new(known.range.start.max(range.end), known.range.end);
+            for part in [before, after] {
+                if !part.is_empty() {
+                    kept.push(Retry { range: part, ..known.clone() });
+                }
+            }
+        }
+        self.0 = kept;
+    }
+
+    /// What is known about the byte at `offset`.
+    pub(crate) fn at(&self, offset: u64) -> Option<&Retry> {
+        self.0.iter().find(|known| known.range.contains(offset))
+    }
+
+    /// The number of the next attempt at `range`; its past is forgotten, the fetch remembers it now.
+    pub(crate) fn attempt(&mut self, range: ByteRange) -> u32 {
+        let here = self.0.iter().filter(|known| known.range.overlaps(range));
+        let past = here.map(|known| known.attempts).max().unwrap_or(0);
+        self.forget(range);
+        past + 1
+    }
+
+    /// A read waits for `range`: what backs off there for the sake of read-ahead, or has cooled down
+    /// after its last attempt, may be tried at once and from the start. Returns those ranges.
+    pub(crate) fn pardon(&mut self, range: ByteRange, max_attempts: u32) -> Vec<ByteRange> {
+        let (pardoned, kept) = self.0.drain(..).partition(|known: &Retry| {
+            known.range.overlaps(range) && (!known.urgent || known.attempts >= max_attempts)
+        });
+        self.0 = kept;
+        let pardoned: Vec<Retry> = pardoned;
+        pardoned.into_iter().map(|known| known.range).collect()
+    }
+
+    /// Ends the pauses that are over at `now`. Returns their ranges.
+    pub(crate) fn due(&mut self, now: Micros) -> Vec<ByteRange> {
+        let mut due = Vec::new();
+        for known in &mut self.0 {
+            if known.until.is_some_and(|until| until <= now) {
+                known.until = None;
+                due.push(known.range);
+            }
+        }
+        due
+    }
+
+    /// When the next pause ends.
+    pub(crate) fn next(&self) -> Option<Micros> {
+        self.0.iter().filter_map(|known| known.until).min()
+    }
+
+    /// When to leave a range alone until, after its attempts are used up at `now`.
+    pub(crate) fn cool_down(now: Micros) -> Micros {
+        now + COOL_DOWN
+    }
+
+    /// Nothing is known about what lies at or past `len`.
+    pub(crate) fn set_len(&mut self, len: u64) {
+        self.forget(ByteRange::new(len, u64::MAX));
+    }
+}

@@ -1,0 +1,3 @@
+//! Behaviour of the scheduler, one situation a file.
+
+mod smoke;

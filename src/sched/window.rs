@@ -1,0 +1,207 @@
+//! How far to read ahead of one cursor, and how fast it consumes.
+//!
+//! Known rate: so many seconds of media, more the longer it plays. Unknown rate: a small window that
+//! doubles whenever a sequential read runs dry. A far seek lets it collapse.
+
+use crate::config::ReadaheadConfig;
+use crate::time::Micros;
+
+/// Shortest time over which consumption is measured: a decoder that probes reads in bursts.
+const SAMPLE: Micros = Micros::from_millis(1000);
+/// How fast old samples fade, in seconds.
+const FADE: f64 = 5.0;
+
+/// How fast a cursor consumes, in bytes per second, observed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Consumption {
+    mark: Option<Micros>,
+    bytes: u64,
+    rate: Option<f64>,
+}
+
+impl Consumption {
+    /// `bytes` more were consumed since the last look.
+    pub(crate) fn advance(&mut self, now: Micros, bytes: u64) {
+        let Some(mark) = self.mark else {
+            return self.rest(now);
+        };
+        self.bytes += bytes;
+        let time = now.since(mark);
+        if time >= SAMPLE {
+            let seconds = time.as_secs_f64();
+            let sample = self.bytes as f64 / seconds;
+            let weight = seconds / (seconds + FADE);
+            self.rate = Some(self.rate.map_or(sample, |rate| rate + (sample - rate) * weight));
+            self.rest(now);
+        }
+    }
+
+    /// What was between then and now was no consumption: a seek, a pause.
+    pub(crate) fn rest(&mut self, now: Micros) {
+        self.mark = Some(now);
+        self.bytes = 0;
+    }
+
+    /// The rate, once it was observed for a second.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.rate
+    }
+}
+
+/// One sequential run of a reader, from a far seek on.
+#[derive(Debug, Clone)]
+pub(crate) struct Stream {
+    /// Where it began.
+    pub(crate) start: u64,
+    /// When it began.
+    pub(crate) since: Micros,
+    /// Whether the reader went on from `start`: until then nothing beyond the first window is fetched.
+    pub(crate) confirmed: bool,
+    /// Size of its last request; zero before the first.
+    pub(crate) last_size: u64,
+    /// Whether the window is being filled; false while it rests between full and half.
+    pub(crate) filling: bool,
+    grown: u64,
+    grown_at: u64,
+}
+
+impl Stream {
+    /// A run that begins at `start`.
+    pub(crate) fn begin(start: u64, now: Micros, config: &ReadaheadConfig) -> Self {
+        Self {
+            start,
+            since: now,
+            confirmed: false,
+            last_size: 0,
+            filling: true,
+            grown: config.initial_window,
+            grown_at: start,
+        }
+    }
+
+    /// A sequential read ran dry at `at`: the window doubles, once per half window read.
+    pub(crate) fn ran_dry(&mut self, at: u64, config: &ReadaheadConfig) {
+        if at.saturating_sub(self.grown_at) >= self.grown / 2 {
+            self.grown = self.grown.saturating_mul(2).min(config.max_window);
+            self.grown_at = at;
+        }
+    }
+
+    /// The window, in bytes, for a consumption of `rate` bytes per second.
+    pub(crate) fn window(&self, now: Micros, rate: Option<f64>, config: &ReadaheadConfig) -> u64 {
+        if !config.enabled {
+            return 0;
+        }
+        if !self.confirmed {
+            return self.first_window(rate, config);
+        }
+        let Some(rate) = rate else {
+            return self.grown.min(config.max_window);
+        };
+        let played = now.since(self.since).as_secs_f64();
+        let ahead = config.start.as_secs_f64() + config.growth * played;
+        let ahead = ahead.min(config.max.as_secs_f64());
+        ((rate * ahead) as u64).clamp(config.min_window, config.max_window)
+    }
+
+    /// The first window after `start`: a second of media, and never less than the initial window.
+    pub(crate) fn first_window(&self, rate: Option<f64>, config: &ReadaheadConfig) -> u64 {
+        if !config.enabled {
+            return 0;
+        }
+        (rate.unwrap_or(0.0) as u64).clamp(config.initial_window, config.max_window)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIB: u64 = 1 << 10;
+    const MIB: u64 = 1 << 20;
+
+    const fn s(n: u64) -> Micros {
+        Micros::from_millis(n * 1000)
+    }
+
+    fn playing(config: &ReadaheadConfig) -> Stream {
+        let mut stream = Stream::begin(0, s(0), config);
+        stream.confirmed = true;
+        stream
+    }
+
+    #[test]
+    fn p4_the_window_is_seconds_of_media_that_grow_while_playing() {
+        let config = ReadaheadConfig::default();
+        let stream = playing(&config);
+        let rate = Some(500_000.0);
+        assert_eq!(stream.window(s(0), rate, &config), 5_000_000);
+        assert_eq!(stream.window(s(20), rate, &config), 10_000_000);
+        assert_eq!(stream.window(s(100), rate, &config), 30_000_000);
+        assert_eq!(stream.window(s(1000), rate, &config), 30_000_000);
+    }
+
+    #[test]
+    fn p4_the_window_stays_between_its_limits() {
+        let config = ReadaheadConfig::default();
+        let stream = playing(&config);
+        assert_eq!(stream.window(s(0), Some(1000.0), &config), 2 * MIB);
+        assert_eq!(stream.window(s(0), Some(1e9), &config), 64 * MIB);
+    }
+
+    #[test]
+    fn p4_without_a_rate_the_window_doubles_when_a_read_runs_dry() {
+        let config = ReadaheadConfig::default();
+        let mut stream = playing(&config);
+        assert_eq!(stream.window(s(0), None, &config), 256 * KIB);
+        stream.ran_dry(128 * KIB - 1, &config);
+        assert_eq!(stream.window(s(0), None, &config), 256 * KIB);
+        stream.ran_dry(128 * KIB, &config);
+        assert_eq!(stream.window(s(0), None, &config), 512 * KIB);
+        stream.ran_dry(128 * KIB + 256 * KIB - 1, &config);
+        assert_eq!(stream.window(s(0), None, &config), 512 * KIB);
+        for at in 1..40 {
+            stream.ran_dry(at * 64 * MIB, &config);
+        }
+        assert_eq!(stream.window(s(0), None, &config), 64 * MIB);
+    }
+
+    #[test]
+    fn p4_until_a_reader_goes_on_only_its_first_window_is_fetched() {
+        let config = ReadaheadConfig::default();
+        let stream = Stream::begin(7, s(0), &config);
+        assert_eq!(stream.window(s(0), Some(5e5), &config), 500_000);
+        assert_eq!(stream.window(s(0), Some(5e4), &config), 256 * KIB);
+        assert_eq!(stream.window(s(0), None, &config), 256 * KIB);
+    }
+
+    #[test]
+    fn p8_readahead_can_be_turned_off() {
+        let config = ReadaheadConfig { enabled: false, ..Default::default() };
+        let stream = playing(&config);
+        assert_eq!(stream.window(s(9), Some(5e6), &config), 0);
+        assert_eq!(stream.first_window(Some(5e6), &config), 0);
+    }
+
+    #[test]
+    fn p4_consumption_is_known_after_a_second_and_sane_under_bursts() {
+        let mut consumption = Consumption::default();
+        consumption.advance(s(0), 9 * MIB);
+        consumption.advance(Micros(999_999), 500_000);
+        assert_eq!(consumption.rate(), None);
+        consumption.advance(s(1), 500_000);
+        assert_eq!(consumption.rate(), Some(1e6));
+        consumption.advance(s(2), 0);
+        assert_eq!(consumption.rate().map(|rate| rate as u64), Some(833_333));
+    }
+
+    #[test]
+    fn p4_a_pause_does_not_slow_the_observed_rate() {
+        let mut consumption = Consumption::default();
+        consumption.rest(s(0));
+        consumption.advance(s(1), 1_000_000);
+        consumption.rest(s(100));
+        consumption.advance(s(101), 1_000_000);
+        assert_eq!(consumption.rate(), Some(1e6));
+    }
+}

@@ -1,6 +1,8 @@
 //! The scripted origin itself: everything else in `tests/` rests on it.
 #![cfg(feature = "origin")]
 
+#[path = "origin/clients.rs"]
+mod clients;
 mod support;
 
 use std::io::{ErrorKind, Write};

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 
 use super::answer::{Answer, Framing, Step};
 use super::log::End;
+use super::parts::{Part, Parts};
 use super::request::Request;
 use super::shared::Shared;
 use super::wire::{Control, Stream};
@@ -154,35 +155,17 @@ impl Http1 {
 
     /// Writes the body, with the script's steps at their offsets; how many bytes it had.
     async fn write_body(&mut self, number: u64, answer: &Answer) -> Result<u64, Broken> {
-        let mut steps = answer.in_body.iter().peekable();
-        let mut buf = vec![0; self.shared.write_size()];
-        let mut sent: u64 = 0;
-        for piece in &answer.body {
-            let mut at = 0;
-            while at < piece.len() {
-                while let Some((_, step)) = steps.next_if(|(offset, _)| *offset <= sent) {
-                    self.step(step).await?;
+        let mut parts = Parts::new(answer, self.shared.write_size());
+        while let Some(part) = parts.next() {
+            match part {
+                Part::Step(step) => self.step(step).await?,
+                Part::Bytes(bytes) => {
+                    self.write_chunk(answer.framing, bytes).await?;
+                    self.shared.body_sent(number, bytes.len() as u64);
                 }
-                let next_step = steps.peek().map_or(u64::MAX, |(offset, _)| *offset);
-                let mut len = (piece.len() - at).min(buf.len() as u64).min(next_step - sent);
-                if let Some((portion, step)) = &answer.drip {
-                    if sent.is_multiple_of(*portion) {
-                        self.step(step).await?;
-                    }
-                    len = len.min(portion - sent % portion);
-                }
-                let chunk = &mut buf[..len as usize];
-                piece.fill(at, chunk);
-                self.write_chunk(answer.framing, chunk).await?;
-                at += len;
-                sent += len;
-                self.shared.body_sent(number, len);
             }
         }
-        while let Some((_, step)) = steps.next_if(|(offset, _)| *offset <= sent) {
-            self.step(step).await?;
-        }
-        Ok(sent)
+        Ok(parts.sent())
     }
 
     /// Writes a part of the body in its framing.

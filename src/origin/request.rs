@@ -24,6 +24,11 @@ pub enum Range {
 }
 
 impl Request {
+    /// A request that came otherwise than as HTTP/1.
+    pub(super) fn new(method: &str, target: &str, headers: Vec<(String, String)>) -> Self {
+        Self { method: method.to_owned(), target: target.to_owned(), http10: false, headers }
+    }
+
     /// Parses a head without its last empty line. `None` if it is none.
     pub(super) fn parse(head: &[u8]) -> Option<Self> {
         let head = std::str::from_utf8(head).ok()?;

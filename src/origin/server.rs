@@ -11,9 +11,10 @@ use tokio::sync::oneshot;
 
 use super::answer::Step;
 use super::h1::Http1;
+use super::h2;
 use super::link::{self, Link, Network, Pacer};
 use super::shared::Shared;
-use super::wire::{Acceptor, Control, Direct, Stream};
+use super::wire::{Acceptor, Control, Direct, Prefixed, Stream};
 
 /// Send buffer of a socket: small, so that "handed to the socket" means "soon at the client".
 const SEND_BUFFER: u32 = 64 * 1024;
@@ -102,6 +103,7 @@ impl Running {
         let network = pacer.as_ref().map(|pacer| Arc::clone(&pacer.network));
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = std::sync::mpsc::channel();
+        let ending = Arc::clone(&shared);
         let serve = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.expect("a runtime for the origin");
@@ -114,7 +116,10 @@ impl Running {
                     () = accept(listener, shared, setup, network) => {}
                 }
             });
-            // The runtime goes here, and with it every connection.
+            ending.stopping(true);
+            // With the runtime goes every connection.
+            drop(runtime);
+            ending.stopping(false);
         };
         let thread = std::thread::Builder::new().name("origin".to_owned()).spawn(serve);
         let thread = thread.expect("a thread for the origin");
@@ -218,5 +223,9 @@ async fn serve(
         }
     }
     let shared = Arc::clone(&open.shared);
+    if pending.starts_with(PREFACE) {
+        let stream = Box::new(Prefixed::new(pending, stream));
+        return h2::serve(shared, open.id, stream).await;
+    }
     Http1::new(shared, open.id, stream, control, pending).serve().await;
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::sync::Mutex;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 use super::answer::{Answer, Step};
 use super::content::Content;
@@ -22,6 +22,8 @@ pub(super) struct Shared {
     paths: Mutex<Paths>,
     /// Largest single write of a body.
     write_size: usize,
+    /// Connections end because the origin does.
+    stopping: AtomicBool,
 }
 
 /// Contents and rules of an origin.
@@ -49,7 +51,12 @@ struct Served {
 impl Shared {
     /// An origin that serves nothing yet.
     pub(super) fn new(write_size: usize) -> Self {
-        Self { log: Watched::new(Log::default()), paths: Mutex::default(), write_size }
+        Self {
+            log: Watched::new(Log::default()),
+            paths: Mutex::default(),
+            write_size,
+            stopping: AtomicBool::new(false),
+        }
     }
 
     /// Largest single write of a body.
@@ -117,13 +124,15 @@ impl Shared {
 
     /// Logs the end of a connection and of what was still running on it.
     pub(super) fn disconnected(&self, id: u64) {
+        let stopping = self.stopping.load(Ordering::SeqCst);
+        let end = if stopping { End::Stopped } else { End::Aborted };
         self.log.update(|log| {
             let now = Instant::now();
             log.connections[id as usize].closed.get_or_insert(now);
             let running =
                 log.requests.iter_mut().filter(|one| one.connection == id && one.end.is_none());
             for request in running {
-                request.end = Some(End::Stopped);
+                request.end = Some(end);
                 request.ended = Some(now);
             }
         });
@@ -155,8 +164,15 @@ impl Shared {
         self.log.update(|log| log.requests[number as usize].body_bytes += bytes);
     }
 
+    /// What ends from now on ends because the origin does, or no longer.
+    pub(super) fn stopping(&self, stopping: bool) {
+        self.stopping.store(stopping, Ordering::SeqCst);
+    }
+
     /// Logs the end of an answer.
     pub(super) fn ended(&self, number: u64, end: End) {
+        let stopped = end == End::Aborted && self.stopping.load(Ordering::SeqCst);
+        let end = if stopped { End::Stopped } else { end };
         self.log.update(|log| {
             let request = &mut log.requests[number as usize];
             request.end = Some(end);

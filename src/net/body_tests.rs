@@ -193,8 +193,9 @@ async fn n2_a_body_does_not_time_out_while_we_do_not_read() {
         assert_eq!(body.chunk().await.unwrap().unwrap(), "x");
     }
     let slow = async {
+        let mut beat = tokio::time::interval(90 * MS);
         for _ in 0..5 {
-            tokio::time::sleep(90 * MS).await;
+            beat.tick().await;
             sender.send(Ok(Bytes::from_static(b"y"))).await.unwrap();
         }
     };

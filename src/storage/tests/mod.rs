@@ -71,20 +71,35 @@ fn ready(waited: Poll<Waited>) -> Run {
 /// What is called before each write of a [`Scripted`] blob.
 type Script = Box<dyn FnMut(u64, &[u8]) -> io::Result<()> + Send>;
 
-/// A blob in memory that does something before each write, or refuses it.
+/// A blob in memory that does something before each write, or refuses it, and something in the
+/// middle of each read.
 struct Scripted {
     inner: MemoryBlob,
     before_write: Mutex<Script>,
+    during_read: Mutex<Box<dyn FnMut() + Send>>,
 }
 
 impl Scripted {
     fn new(before_write: impl FnMut(u64, &[u8]) -> io::Result<()> + Send + 'static) -> Self {
-        Self { inner: MemoryBlob::default(), before_write: Mutex::new(Box::new(before_write)) }
+        Self {
+            inner: MemoryBlob::default(),
+            before_write: Mutex::new(Box::new(before_write)),
+            during_read: Mutex::new(Box::new(|| ())),
+        }
+    }
+
+    fn during_read(self, script: impl FnMut() + Send + 'static) -> Self {
+        *self.during_read.lock() = Box::new(script);
+        self
     }
 }
 
 impl Blob for Scripted {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        // Out of its lock while it runs, for the same reason as below.
+        let mut script = std::mem::replace(&mut *self.during_read.lock(), Box::new(|| ()));
+        script();
+        *self.during_read.lock() = script;
         self.inner.read_at(offset, buf)
     }
 

@@ -201,11 +201,15 @@ impl Model {
     }
 
     fn commit(&mut self) -> bool {
-        let whole = self.len.is_some_and(|len| (0..len).all(|at| self.is_there(at)));
+        let whole = self.is_whole();
         if whole {
             (self.complete, self.end_told) = (true, true);
         }
         whole
+    }
+
+    fn is_whole(&self) -> bool {
+        self.len.is_some_and(|len| (0..len).all(|at| self.is_there(at)))
     }
 
     fn fail_wait(&mut self, reader: usize, demand: u64) {
@@ -294,9 +298,7 @@ impl World {
                     let landed = wrote.expect("memory");
                     assert_eq!(landed.new, model.set(range, Some(generation)));
                     assert_eq!(landed.withdrawn, 0);
-                    let whole = (0..model.end()).take(LEN as usize + 1);
-                    let mut whole = whole.map(|at| at < LEN && model.is_there(at));
-                    assert_eq!(landed.complete, model.len.is_some() && whole.all(|there| there));
+                    assert_eq!(landed.complete, model.is_whole());
                 }
             }
             Op::WriteOld(range) => {

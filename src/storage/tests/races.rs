@@ -132,6 +132,40 @@ fn n8_a_late_write_cannot_land_over_the_new_generation() {
     check(1, 0, &buf);
 }
 
+/// S2, N8, defect 17: what goes while a hit is already reading is thrown away, whether the read gives
+/// the hole, bytes of a new generation, or an error because nothing is left.
+#[test]
+fn s2_defect_17_what_goes_in_the_middle_of_a_hit_is_thrown_away() {
+    type Meanwhile = fn(&StreamingResource);
+    let disturbances: [Meanwhile; 4] = [
+        |resource| resource.cut(range(0, 1 << 20)).discard().expect("memory"),
+        |resource| resource.shrink(range(9, 10)),
+        |resource| {
+            resource.restart(None, Error::Restarted);
+            resource.write_at(0, &bytes_of(1, range(0, 10))).expect("memory");
+        },
+        |resource| resource.fail(Error::Changed),
+    ];
+    for meanwhile in disturbances {
+        let slot = Arc::new(Mutex::new(None::<Arc<StreamingResource>>));
+        let in_blob = slot.clone();
+        let blob = Scripted::new(|_, _| Ok(())).during_read(move || {
+            let resource = in_blob.lock().take();
+            if let Some(resource) = resource {
+                meanwhile(&resource);
+            }
+        });
+        let resource = StreamingResource::new(Backend::custom(blob));
+        resource.write_at(0, &bytes_of(0, range(0, 10))).expect("memory");
+        let Look::Covered(mut run) = resource.look(0) else { panic!("covered") };
+        let mut buf = [0; 10];
+        assert_eq!(resource.read_run(&mut run, 0, &mut buf).expect("no error"), Some(10));
+        *slot.lock() = Some(resource.clone());
+        assert_eq!(resource.read_run(&mut run, 0, &mut buf).expect("no error"), None);
+        assert!(run.range().is_empty(), "the run is void");
+    }
+}
+
 /// A length learnt while bytes past it are being written: these do not count.
 #[test]
 fn n6_bytes_past_a_length_learnt_meanwhile_do_not_count() {
@@ -152,7 +186,8 @@ fn n6_bytes_past_a_length_learnt_meanwhile_do_not_count() {
 #[test]
 fn s1_defect_3_a_blocked_thread_is_woken_by_write_end_failure_and_nudge() {
     type Ender = fn(&StreamingResource, &crate::storage::Nudger);
-    let enders: [(Ender, fn(&Waited) -> bool); 5] = [
+    type Expected = fn(&Waited) -> bool;
+    let enders: [(Ender, Expected); 5] = [
         (
             |r, _| {
                 r.write_at(3, &[1]).expect("memory");

@@ -18,23 +18,19 @@ use super::range;
 const LEN: u64 = 512 * 1024;
 /// Reads of each reader.
 const READS: u64 = 300;
-/// Readers, writers.
+/// Readers at a time.
 const READERS: u64 = 4;
 
-/// Set when dropped, also by a panic: the others then end instead of waiting for ever.
-struct Done<'a> {
+/// Held by each thread: if one panics, the others end as well instead of waiting for ever.
+struct Fuse<'a> {
     resource: &'a StreamingResource,
-    left: &'a AtomicUsize,
     stop: &'a AtomicBool,
 }
 
-impl Drop for Done<'_> {
+impl Drop for Fuse<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             self.resource.fail(Error::Cancelled);
-            self.stop.store(true, Ordering::Relaxed);
-        }
-        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.stop.store(true, Ordering::Relaxed);
         }
     }
@@ -96,13 +92,22 @@ fn run_together(
     thread::scope(|scope| {
         let (stop, left, read, disturb) = (&stop, &left, &read, &disturb);
         for seed in 0..3 {
-            scope.spawn(move || fill(resource, seed, stop));
+            scope.spawn(move || {
+                let _fuse = Fuse { resource, stop };
+                fill(resource, seed, stop);
+            });
         }
-        scope.spawn(move || disturb(stop));
+        scope.spawn(move || {
+            let _fuse = Fuse { resource, stop };
+            disturb(stop);
+        });
         for reader in 0..READERS {
             scope.spawn(move || {
-                let _done = Done { resource, left, stop };
+                let _fuse = Fuse { resource, stop };
                 read(reader);
+                if left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                    stop.store(true, Ordering::Relaxed);
+                }
             });
         }
     });

@@ -308,5 +308,4 @@ fn with_source(mut fault: Fault, source: Arc<dyn std::error::Error + Send + Sync
 }
 
 #[cfg(test)]
-#[path = "http_tests.rs"]
 mod tests;

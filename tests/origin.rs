@@ -3,6 +3,8 @@
 
 #[path = "origin/clients.rs"]
 mod clients;
+#[path = "origin/faults.rs"]
+mod faults;
 mod support;
 
 use std::io::{ErrorKind, Write};

@@ -18,6 +18,7 @@ mod h1;
 mod h2;
 mod link;
 mod log;
+mod media;
 mod parts;
 pub mod pattern;
 mod request;

@@ -3,6 +3,7 @@
 mod answers;
 mod client;
 mod errors;
+mod h2;
 mod places;
 
 use super::*;

@@ -103,7 +103,6 @@ async fn n9_a_refusal_from_the_remembered_place_leads_back_once() {
             "GET /b?token=1" if asked.header("range") != Some("bytes=0-4") => {
                 full(status, &[], "expired")
             }
-            "GET /b?token=3" => full(status, &[], "gone for good"),
             _ => part(0, 5),
         })
         .await;

@@ -179,7 +179,8 @@ impl Scheduler {
         resource.probed = true;
         let reader = segment.reader.and_then(|reader| resource.cursors.one_mut(reader));
         if let Some(stream) = reader.and_then(|cursor| cursor.stream.as_mut()) {
-            stream.last_size = segment.size;
+            // What was cut off by a window or a hole does not count against the next one.
+            stream.last_size = stream.last_size.max(range.len());
         }
         let expected = origin.expected(lane);
         origin.lanes.entry(lane).or_default().taken();

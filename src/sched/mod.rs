@@ -34,6 +34,8 @@ mod queue;
 mod resource;
 mod retry;
 mod segment_map;
+#[cfg(any(test, feature = "sim"))]
+pub(crate) mod sim;
 mod size;
 #[cfg(test)]
 mod tests;

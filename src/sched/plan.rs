@@ -140,7 +140,7 @@ impl Planner<'_> {
         let next =
             self.plan.segments.iter().map(|s| s.range.start).filter(|start| *start > at).min();
         let range = hole.until(next.unwrap_or(u64::MAX));
-        self.want(range, Class::Blocked, since, Some(reader), size);
+        self.want(range, Class::Blocked, since, Some(reader));
     }
 
     fn hints(&mut self) {
@@ -151,13 +151,7 @@ impl Planner<'_> {
             let deadline = deadline.unwrap_or(Micros(u64::MAX));
             if let Next::Gap(gap) = self.next(hint.range) {
                 let size = size::largest(self.outlook);
-                self.want(
-                    gap.until(gap.start.saturating_add(size)),
-                    Class::Hint,
-                    deadline,
-                    None,
-                    size,
-                );
+                self.want(gap.until(gap.start.saturating_add(size)), Class::Hint, deadline, None);
             }
         }
     }
@@ -179,7 +173,7 @@ impl Planner<'_> {
         if let Next::Gap(gap) = self.next(range) {
             let size = size::largest(self.outlook);
             let range = size::cut(gap, size);
-            self.want(range, Class::Fill, since, None, size);
+            self.want(range, Class::Fill, since, None);
         }
     }
 
@@ -242,7 +236,7 @@ impl Planner<'_> {
         let hole = self.resource.map.first_missing(to_end).unwrap_or(gap);
         let range = size::cut(hole, size.min(gap.len()));
         let (class, deadline) = self.urgency(range.start, window);
-        self.want(range, class, deadline, Some(window.reader), size);
+        self.want(range, class, deadline, Some(window.reader));
     }
 
     /// What read-ahead at `offset` is for, and when it is needed: cursors compete in time, not bytes.
@@ -294,20 +288,13 @@ impl Planner<'_> {
         Next::Gap(gap)
     }
 
-    fn want(
-        &mut self,
-        range: ByteRange,
-        class: Class,
-        deadline: Micros,
-        reader: Option<ReaderId>,
-        size: u64,
-    ) {
+    fn want(&mut self, range: ByteRange, class: Class, deadline: Micros, reader: Option<ReaderId>) {
         if range.is_empty() {
             return;
         }
         self.resource.map.queue(range);
         let resource = self.resource.id;
-        self.plan.segments.push(Segment { resource, range, class, deadline, reader, size });
+        self.plan.segments.push(Segment { resource, range, class, deadline, reader });
     }
 
     fn stream(&mut self, reader: ReaderId) -> Option<&mut crate::sched::window::Stream> {

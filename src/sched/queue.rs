@@ -24,8 +24,6 @@ pub(crate) struct Segment {
     pub(crate) deadline: Micros,
     /// Whose stream goes on with it, if one does.
     pub(crate) reader: Option<ReaderId>,
-    /// How large it would be if nothing had cut it off, in bytes: the next one of the stream doubles it.
-    pub(crate) size: u64,
 }
 
 /// The wanted segments of one origin, the most urgent first.

@@ -29,6 +29,11 @@ impl Scheduler {
         self.origins.get(&origin).map_or_else(Estimate::default, |o| o.estimator.estimate())
     }
 
+    /// How many segments were ever popped from the queues: as many as fetches were started.
+    pub(crate) fn popped(&self) -> u64 {
+        self.origins.values().map(|origin| origin.queue.popped()).sum()
+    }
+
     fn in_flight(&self, resource: &Resource) -> Vec<(ByteRange, crate::sched::Class)> {
         let in_flight = |(run, state): Piece| match state {
             Some(SegmentState::InFlight(id)) => Some((run, self.fetches.one(id)?.class)),

@@ -153,5 +153,5 @@ fn restart(
     }
     resource.map.queue(range);
     resource.queued.push(range);
-    Some(Segment { resource: resource.id, range, class, deadline: now, reader: None, size })
+    Some(Segment { resource: resource.id, range, class, deadline: now, reader: None })
 }

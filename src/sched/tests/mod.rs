@@ -1,3 +1,9 @@
-//! Behaviour of the scheduler, one situation a file.
+//! Behaviour of the scheduler on the simulated link, one situation a file.
 
+mod random;
 mod smoke;
+
+/// Bytes.
+const KIB: u64 = 1 << 10;
+/// Bytes.
+const MIB: u64 = 1 << 20;

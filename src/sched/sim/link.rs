@@ -1,0 +1,185 @@
+//! One FIFO bottleneck that all connections share, and the connections over it.
+//!
+//! A chunk leaves the bottleneck when all before it have; it is there half a round trip later. Each
+//! connection has a congestion window that doubles per round trip, until the queue is full.
+
+use std::collections::BTreeMap;
+
+use crate::byte_range::ByteRange;
+use crate::ids::{FetchId, Lane, OriginId, ResourceId};
+use crate::sched::sim::{Happening, Request, Sim};
+use crate::sched::{BodyShape, ConnectionUse, Event, FetchOutcome};
+use crate::time::Micros;
+
+/// Bytes per chunk, and the first congestion window: ten packets.
+const CHUNK: u64 = 14 << 10;
+/// Bytes that wait in front of the bottleneck at most before windows stop growing.
+const QUEUE: u64 = 256 << 10;
+/// An idle connection keeps its window for so long.
+const WINDOW_KEPT: Micros = Micros::from_millis(1000);
+
+/// The bottleneck.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    /// There and back.
+    pub(crate) round_trip: Micros,
+    /// Bytes per second.
+    pub(crate) rate: u64,
+    /// Round trips that a new connection costs.
+    pub(crate) cold_round_trips: u64,
+    busy_until: Micros,
+    idle: BTreeMap<(OriginId, Lane), Vec<(u64, Micros)>>,
+}
+
+impl Link {
+    /// A link without anything on it.
+    pub(crate) fn new(round_trip: Micros, rate: u64) -> Self {
+        let (busy_until, idle) = (Micros(0), BTreeMap::new());
+        Self { round_trip, rate, cold_round_trips: 1, busy_until, idle }
+    }
+
+    /// One way.
+    pub(crate) fn one_way(&self) -> Micros {
+        Micros(self.round_trip.0 / 2)
+    }
+
+    /// When `bytes` sent now are there.
+    fn carry(&mut self, now: Micros, bytes: u64) -> Micros {
+        let time = Micros(bytes * 1_000_000 / self.rate);
+        self.busy_until = self.busy_until.max(now) + time;
+        self.busy_until + self.one_way()
+    }
+
+    fn is_full(&self, now: Micros) -> bool {
+        self.busy_until.since(now).0.saturating_mul(self.rate) / 1_000_000 >= QUEUE
+    }
+
+    /// A connection and its congestion window: the last one used, if one is idle.
+    pub(crate) fn connect(
+        &mut self,
+        origin: OriginId,
+        lane: Lane,
+        now: Micros,
+    ) -> (ConnectionUse, u64) {
+        match self.idle.get_mut(&(origin, lane)).and_then(Vec::pop) {
+            Some((window, used)) if now.since(used) <= WINDOW_KEPT => {
+                (ConnectionUse::Reused, window)
+            }
+            Some(_) => (ConnectionUse::Reused, CHUNK),
+            None => (ConnectionUse::New, CHUNK),
+        }
+    }
+
+    /// A connection is idle again.
+    pub(crate) fn put_back(&mut self, origin: OriginId, lane: Lane, window: u64, now: Micros) {
+        self.idle.entry((origin, lane)).or_default().push((window, now));
+    }
+}
+
+/// One request and its answer on their way.
+#[derive(Debug, Clone)]
+pub(crate) struct Flow {
+    pub(crate) resource: ResourceId,
+    pub(crate) lane: Lane,
+    pub(crate) asked: ByteRange,
+    pub(crate) connection: ConnectionUse,
+    pub(crate) shape: BodyShape,
+    /// The bytes that the server sends.
+    pub(crate) body: ByteRange,
+    pub(crate) sent: u64,
+    pub(crate) delivered: u64,
+    pub(crate) congestion: u64,
+    pub(crate) flying: u64,
+    pub(crate) paused: bool,
+    pub(crate) cancelled: bool,
+    /// What happens after the last byte of the body; nothing, if it just stops coming.
+    pub(crate) ending: Option<FetchOutcome>,
+}
+
+impl Flow {
+    /// The request as it leaves.
+    pub(crate) fn new(request: &Request, connection: ConnectionUse, congestion: u64) -> Self {
+        Self {
+            resource: request.resource,
+            lane: request.lane,
+            asked: request.range,
+            connection,
+            shape: BodyShape::Part(request.range),
+            body: request.range,
+            sent: 0,
+            delivered: 0,
+            congestion,
+            flying: 0,
+            paused: false,
+            cancelled: false,
+            ending: Some(FetchOutcome::Complete),
+        }
+    }
+}
+
+impl Sim {
+    /// Sends as much of the body as the congestion window allows.
+    pub(super) fn pump(&mut self, fetch: FetchId) {
+        let Some(flow) = self.flows.get_mut(&fetch) else {
+            return;
+        };
+        let mut chunks = Vec::new();
+        while flow.flying < flow.congestion
+            && flow.sent < flow.body.len()
+            && !flow.paused
+            && !flow.cancelled
+        {
+            let chunk = CHUNK.min(flow.body.len() - flow.sent);
+            let at = self.link.carry(self.now, chunk);
+            chunks.push((at, ByteRange::at(flow.body.start + flow.sent, chunk)));
+            flow.sent += chunk;
+            flow.flying += chunk;
+        }
+        for (at, range) in chunks {
+            self.later(at, Happening::Chunk(fetch, range));
+        }
+    }
+
+    pub(super) fn acked(&mut self, fetch: FetchId, bytes: u64) {
+        let full = self.link.is_full(self.now);
+        if let Some(flow) = self.flows.get_mut(&fetch) {
+            flow.flying -= bytes;
+            if !full {
+                flow.congestion += bytes;
+            }
+        }
+        self.pump(fetch);
+    }
+
+    pub(super) fn pause(&mut self, fetch: FetchId, paused: bool) {
+        if let Some(flow) = self.flows.get_mut(&fetch) {
+            assert!(matches!(flow.shape, BodyShape::Whole), "a bounded body is never paused");
+            flow.paused = paused;
+        }
+        self.pump(fetch);
+    }
+
+    pub(super) fn head(&mut self, fetch: FetchId) {
+        let Some(flow) = self.flows.get(&fetch).filter(|flow| !flow.cancelled) else {
+            return;
+        };
+        let (resource, shape, connection) = (flow.resource, flow.shape, flow.connection);
+        self.learn_len(resource);
+        self.tell(Event::FetchStarted { fetch, shape, connection });
+    }
+
+    /// The answer begins: its head first, then as much as the window allows.
+    pub(super) fn answer(&mut self, fetch: FetchId) {
+        let at = self.link.carry(self.now, 300);
+        self.later(at, Happening::Head(fetch));
+        let Some(flow) = self.flows.get(&fetch) else {
+            return;
+        };
+        if flow.body.is_empty()
+            && let Some(outcome) = flow.ending.clone()
+        {
+            self.later(at, Happening::Ended(fetch, outcome));
+        }
+        self.pump(fetch);
+    }
+}

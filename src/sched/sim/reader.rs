@@ -1,0 +1,258 @@
+//! Readers: they read where they are, wait where nothing is, and play at a rate.
+
+use crate::byte_range::ByteRange;
+use crate::error::Error;
+use crate::ids::{DemandId, HintId, ReaderId, ResourceId};
+use crate::sched::sim::{Happening, Sim};
+use crate::sched::{Event, Urgency};
+use crate::time::Micros;
+
+/// Most bytes per read.
+const READ: u64 = 32 << 10;
+/// Longest simulated wait before a test has failed.
+const PATIENCE: Micros = Micros::from_millis(3_600_000);
+
+/// One reader.
+#[derive(Debug, Clone)]
+pub(crate) struct SimReader {
+    resource: ResourceId,
+    position: u64,
+    /// Where it stopped reading: going on elsewhere is told.
+    told: u64,
+    refill: u64,
+    rate: Option<u64>,
+    waiting: Option<(DemandId, ByteRange, Micros)>,
+    stepping: bool,
+    read: u64,
+    waits: Vec<Micros>,
+    errors: Vec<Error>,
+}
+
+impl Sim {
+    /// A reader of the first resource at `position`. It reads nothing by itself.
+    pub(crate) fn open_reader(&mut self, position: u64) -> ReaderId {
+        self.open_reader_of(ResourceId(1), position)
+    }
+
+    /// A reader of `resource` at `position`.
+    pub(crate) fn open_reader_of(&mut self, resource: ResourceId, position: u64) -> ReaderId {
+        let reader = ReaderId(self.name());
+        let new = SimReader {
+            resource,
+            position,
+            told: position,
+            refill: u64::MAX,
+            rate: None,
+            waiting: None,
+            stepping: false,
+            read: 0,
+            waits: Vec::new(),
+            errors: Vec::new(),
+        };
+        self.readers.insert(reader, new);
+        self.tell(Event::ReaderOpened { resource, reader, position });
+        reader
+    }
+
+    /// The reader is gone.
+    pub(crate) fn close_reader(&mut self, reader: ReaderId) {
+        self.readers.remove(&reader);
+        self.tell(Event::ReaderClosed { reader });
+    }
+
+    /// From now on the reader reads on by itself, at `rate` bytes per second.
+    pub(crate) fn play(&mut self, reader: ReaderId, rate: u64) {
+        self.the(reader).rate = Some(rate);
+        self.schedule(reader, self.now());
+    }
+
+    /// It reads no more by itself.
+    pub(crate) fn stop(&mut self, reader: ReaderId) {
+        self.the(reader).rate = None;
+    }
+
+    /// Moves the reader and nothing else; a blocked read of it ends.
+    pub(crate) fn seek(&mut self, reader: ReaderId, position: u64) {
+        self.the(reader).position = position;
+        if let Some((demand, ..)) = self.the(reader).waiting.take() {
+            self.tell(Event::DemandWithdrawn { reader, demand });
+        }
+        let now = self.now();
+        if self.the(reader).rate.is_some() {
+            self.schedule(reader, now);
+        }
+    }
+
+    /// One read where the reader is; it may have to wait.
+    pub(crate) fn read(&mut self, reader: ReaderId) {
+        if self.the(reader).waiting.is_none() {
+            self.read_once(reader);
+        }
+    }
+
+    /// Lets time pass until the read where the reader is has its first byte, or an error. Returns how
+    /// long that took from now on.
+    pub(crate) fn run_until_ready(&mut self, reader: ReaderId) -> Micros {
+        let start = self.now();
+        self.read(reader);
+        while self.the(reader).waiting.is_some() {
+            assert!(self.step(start + PATIENCE), "nobody ever answers {reader}");
+        }
+        self.now().since(start)
+    }
+
+    /// Waits for all of `range` to be stored, in no hurry, with a reader of its own.
+    pub(crate) fn fill(&mut self, range: ByteRange) -> ReaderId {
+        let reader = self.open_reader(0);
+        let demand = DemandId(self.name());
+        self.the(reader).waiting = Some((demand, range, self.now));
+        self.tell(Event::Demand { reader, demand, range, urgency: Urgency::Fill });
+        reader
+    }
+
+    /// Whether the reader waits.
+    pub(crate) fn is_waiting(&self, reader: ReaderId) -> bool {
+        self.readers[&reader].waiting.is_some()
+    }
+
+    /// Where the reader is.
+    pub(crate) fn position(&self, reader: ReaderId) -> u64 {
+        self.readers[&reader].position
+    }
+
+    /// How long each wait of the reader took.
+    pub(crate) fn waits(&self, reader: ReaderId) -> &[Micros] {
+        &self.readers[&reader].waits
+    }
+
+    /// What the reader was told went wrong.
+    pub(crate) fn errors(&self, reader: ReaderId) -> &[Error] {
+        &self.readers[&reader].errors
+    }
+
+    /// A hint at `range` of the first resource.
+    pub(crate) fn hint(&mut self, range: ByteRange, deadline: Option<Micros>) -> HintId {
+        let hint = HintId(self.name());
+        self.tell(Event::Hinted { resource: ResourceId(1), hint, range, deadline });
+        hint
+    }
+
+    fn the(&mut self, reader: ReaderId) -> &mut SimReader {
+        self.readers.get_mut(&reader).expect("the test opened it and has not closed it")
+    }
+
+    fn schedule(&mut self, reader: ReaderId, at: Micros) {
+        if !std::mem::replace(&mut self.the(reader).stepping, true) {
+            self.later(at, Happening::Step(reader));
+        }
+    }
+
+    pub(super) fn step_reader(&mut self, reader: ReaderId) {
+        let Some(it) = self.readers.get_mut(&reader) else {
+            return;
+        };
+        it.stepping = false;
+        if it.rate.is_some() && it.waiting.is_none() {
+            self.read_once(reader);
+        }
+    }
+
+    fn read_once(&mut self, reader: ReaderId) {
+        let it = &self.readers[&reader];
+        let (resource, at) = (it.resource, it.position);
+        let store = &self.stores[&resource];
+        if store.known_len.is_some_and(|len| at >= len) {
+            return;
+        }
+        if store.run_end(at).is_some() {
+            return self.consume(reader);
+        }
+        let demand = DemandId(self.name());
+        let range = ByteRange::at(at, READ);
+        let now = self.now;
+        let it = self.the(reader);
+        (it.waiting, it.told) = (Some((demand, range, now)), at);
+        self.counts.waits += 1;
+        self.tell(Event::Demand { reader, demand, range, urgency: Urgency::Blocked });
+    }
+
+    /// The byte where the reader is, is stored: it reads on.
+    fn consume(&mut self, reader: ReaderId) {
+        let it = self.readers[&reader].clone();
+        let end = self.stores[&it.resource].run_end(it.position).unwrap_or(it.position);
+        let bytes = READ.min(end - it.position);
+        let position = it.position + bytes;
+        let now = self.now;
+        let this = self.the(reader);
+        (this.position, this.told) = (position, position);
+        this.read += bytes;
+        if it.told != it.position {
+            self.tell(Event::Moved { reader, position: it.position });
+        }
+        if position >= self.the(reader).refill {
+            self.the(reader).refill = u64::MAX;
+            self.tell(Event::Moved { reader, position });
+        }
+        if let Some(rate) = self.the(reader).rate {
+            self.schedule(reader, now + Micros((bytes * 1_000_000 / rate.max(1)).max(1)));
+        }
+    }
+
+    /// Readers whose bytes are there go on.
+    pub(super) fn wake(&mut self, resource: ResourceId) {
+        let store = &self.stores[&resource];
+        let end = store.known_len.unwrap_or(u64::MAX);
+        let ready = |it: &SimReader| {
+            it.resource == resource
+                && it.waiting.as_ref().is_some_and(|(_, range, _)| match it.position {
+                    at if at == range.start && it.told == at && range.len() <= READ => {
+                        at >= end || store.run_end(at).is_some()
+                    }
+                    _ => store.has_all(*range),
+                })
+        };
+        let woken: Vec<ReaderId> =
+            self.readers.iter().filter(|(_, it)| ready(it)).map(|(id, _)| *id).collect();
+        let now = self.now;
+        for reader in woken {
+            let it = self.the(reader);
+            let Some((_, range, since)) = it.waiting.take() else {
+                continue;
+            };
+            it.waits.push(now.since(since));
+            if it.position == range.start && range.start < end {
+                self.consume(reader);
+            }
+        }
+    }
+
+    pub(super) fn set_refill(&mut self, reader: ReaderId, at: u64) {
+        let Some(it) = self.readers.get_mut(&reader) else {
+            return;
+        };
+        it.refill = at;
+        if it.waiting.is_none() && it.position >= at && it.told == it.position {
+            it.refill = u64::MAX;
+            let position = it.position;
+            self.late_moves.push((reader, position));
+        }
+    }
+
+    pub(super) fn fail_demand(&mut self, reader: ReaderId, demand: DemandId, error: Error) {
+        if let Some(it) = self.readers.get_mut(&reader)
+            && it.waiting.as_ref().is_some_and(|(newest, ..)| *newest == demand)
+        {
+            it.waiting = None;
+            it.errors.push(error);
+        }
+    }
+
+    pub(super) fn fail_resource(&mut self, resource: ResourceId, error: Error) {
+        for it in self.readers.values_mut().filter(|it| it.resource == resource) {
+            if it.waiting.take().is_some() {
+                it.errors.push(error.clone());
+            }
+        }
+        self.fatal.push((resource, error));
+    }
+}

@@ -1,0 +1,145 @@
+//! Servers: what they do with a request, and what goes wrong.
+
+use std::collections::BTreeMap;
+
+use crate::byte_range::ByteRange;
+use crate::error::{Error, NetworkError, NetworkErrorKind, Stage};
+use crate::ids::FetchId;
+use crate::sched::event::{Failure, Remedy};
+use crate::sched::sim::{Happening, Sim};
+use crate::sched::{BodyShape, FetchOutcome};
+use crate::time::Micros;
+
+/// How long the driver waits for a byte before it gives a request up.
+const IDLE: Micros = Micros::from_millis(10_000);
+
+/// What goes wrong with one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// No answer: refused, lost, an error status.
+    Fail(Remedy),
+    /// The connection is lost after so many bytes.
+    Cut(u64),
+    /// A proper answer that brings only so many bytes.
+    Short(u64),
+    /// Nothing comes any more after so many bytes, until the idle timeout.
+    Stall(u64),
+}
+
+/// A server.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    /// Whether it does ranges.
+    pub(crate) ranges: bool,
+    /// Whether its answers tell the length.
+    pub(crate) tells_len: bool,
+    /// What it needs before it answers.
+    pub(crate) think: Micros,
+    /// What goes wrong, by the number of the request, from 1 on.
+    pub(crate) faults: BTreeMap<u64, Fault>,
+    /// What goes wrong with the next request.
+    pub(crate) next: Option<Fault>,
+    /// What goes wrong with every request.
+    pub(crate) always: Option<Fault>,
+    asked: u64,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            ranges: true,
+            tells_len: true,
+            think: Micros(0),
+            faults: BTreeMap::new(),
+            next: None,
+            always: None,
+            asked: 0,
+        }
+    }
+}
+
+impl Server {
+    /// What is wrong with the next request.
+    fn next_fault(&mut self) -> Option<Fault> {
+        self.asked += 1;
+        self.next.take().or(self.faults.remove(&self.asked)).or(self.always)
+    }
+}
+
+/// The error of a failed request, in its simplest form.
+pub(crate) fn error(kind: NetworkErrorKind) -> Error {
+    Error::Network(NetworkError {
+        url: "http://sim/".into(),
+        stage: Stage::Headers,
+        kind,
+        excerpt: None,
+        retry_after: None,
+        attempts: 1,
+        source: None,
+    })
+}
+
+fn failed(kind: NetworkErrorKind, remedy: Remedy) -> FetchOutcome {
+    FetchOutcome::Failed(Failure { error: error(kind), remedy })
+}
+
+impl Sim {
+    /// A request is at the server.
+    pub(super) fn arrived(&mut self, fetch: FetchId) {
+        let Some(flow) = self.flows.get_mut(&fetch).filter(|flow| !flow.cancelled) else {
+            return;
+        };
+        let store = &self.stores[&flow.resource];
+        let Some(server) = self.servers.get_mut(&store.origin) else {
+            return;
+        };
+        let think = server.think;
+        let fault = server.next_fault();
+        let back = self.now + self.link.one_way() + think;
+        let whole = ByteRange::new(0, store.len);
+        let lost = || failed(NetworkErrorKind::Connection, Remedy::Retry { after: None });
+        flow.body = if server.ranges { flow.asked.until(store.len) } else { whole };
+        if server.ranges && flow.body.is_empty() {
+            let outcome = failed(NetworkErrorKind::Status(416), Remedy::GiveUp);
+            self.learn_len_of(fetch);
+            return self.later(back, Happening::Ended(fetch, outcome));
+        }
+        match fault {
+            None => {}
+            Some(Fault::Fail(remedy)) => {
+                let outcome = failed(NetworkErrorKind::Status(503), remedy);
+                return self.later(back, Happening::Ended(fetch, outcome));
+            }
+            Some(Fault::Cut(after)) => {
+                flow.ending = (after < flow.body.len()).then(lost).or(flow.ending.clone());
+            }
+            Some(Fault::Short(_)) => {}
+            Some(Fault::Stall(after)) if after < flow.body.len() => {
+                flow.ending = None;
+                let timed_out = failed(NetworkErrorKind::TimedOut, Remedy::Retry { after: None });
+                self.agenda
+                    .insert((back + IDLE, u64::MAX - fetch.0), Happening::Ended(fetch, timed_out));
+            }
+            Some(Fault::Stall(_)) => {}
+        }
+        if let Some(Fault::Cut(after) | Fault::Short(after) | Fault::Stall(after)) = fault {
+            flow.body = flow.body.until(flow.body.start.saturating_add(after));
+        }
+        flow.shape = match (server.ranges, fault) {
+            (false, _) => BodyShape::Whole,
+            (true, Some(Fault::Short(_))) => BodyShape::Part(flow.body),
+            (true, _) => BodyShape::Part(flow.asked.until(store.len)),
+        };
+        if fault == Some(Fault::Stall(0)) {
+            return;
+        }
+        self.now_or_after(think, fetch);
+    }
+
+    fn now_or_after(&mut self, think: Micros, fetch: FetchId) {
+        if think == Micros(0) {
+            return self.answer(fetch);
+        }
+        self.later(self.now + think, Happening::Answer(fetch));
+    }
+}

@@ -160,7 +160,8 @@ impl Default for RetryConfig {
 pub struct TimeoutConfig {
     /// Resolve, connect and TLS handshake. Default 10 s.
     pub connect: Duration,
-    /// From sending the request to the answer's head. Default 15 s.
+    /// From the start of a request to the answer's head: connecting where needed, redirects and a fresh
+    /// URL included. Default 15 s.
     pub headers: Duration,
     /// No byte of a body for that long while we want one. Default 10 s.
     pub idle: Duration,
@@ -203,13 +204,17 @@ pub struct NetConfig {
     /// Whether a redirect may go from `https` to `http`. Default false.
     pub allow_downgrade: bool,
     /// Whether a redirect from a public host may lead to a private or loopback address. Default false.
+    /// Hosts are judged by their literal address or well-known name, not by what a name resolves to.
     pub allow_private_redirects: bool,
-    /// Whether HTML in place of an already known media type is refused as a login page. Default true.
+    /// Whether a page in place of the media is refused as a login or error page. Default true. Refused
+    /// is HTML where another type is known, or on the first open where the URL's path ends in an extension
+    /// that is not one of a page; and JSON, XML or plain text in place of known audio or video.
     pub refuse_html: bool,
     /// What to do when the resource has changed on the server. Default [`OnChange::Fail`].
     pub on_change: OnChange,
     /// Received bytes that wait to be written, over the whole engine, in bytes. Default 8 MiB.
-    /// Beyond it the HTTP library holds at most about 400 KiB per connection.
+    /// Beyond it the HTTP library holds at most about 400 KiB per connection with HTTP/1.1, and up to
+    /// 16 MiB (8 MiB for each body) with HTTP/2, which is what its windows allow.
     pub write_budget: u64,
     /// The `User-Agent` sent. Default `kithara-file/` and the version.
     pub user_agent: String,

@@ -174,6 +174,8 @@ pub enum NetworkErrorKind {
     TooLarge(u64),
     /// The client could not be built.
     Client(String),
+    /// The origin refused, and the URL provider had no other URL; what it said is the source.
+    NoUrl,
 }
 
 /// A request that failed.
@@ -196,11 +198,13 @@ pub struct NetworkError {
 }
 
 impl NetworkError {
-    /// Whether the engine tries again by itself: connection faults, timeouts, 408, 429 and 5xx.
+    /// Whether the engine tries again by itself: connection faults, timeouts, a URL provider that
+    /// failed, 408, 425, 429 and 5xx.
     pub fn is_retryable(&self) -> bool {
         match self.kind {
             NetworkErrorKind::Status(status) => matches!(status, 408 | 425 | 429 | 500..=599),
             NetworkErrorKind::Connection | NetworkErrorKind::TimedOut => true,
+            NetworkErrorKind::NoUrl => true,
             NetworkErrorKind::Protocol(_) | NetworkErrorKind::Redirect(_) => false,
             NetworkErrorKind::NotMedia(_) | NetworkErrorKind::TooLarge(_) => false,
             NetworkErrorKind::Client(_) => false,
@@ -214,6 +218,7 @@ impl NetworkError {
             NetworkErrorKind::Redirect(_) | NetworkErrorKind::Client(_) => true,
             NetworkErrorKind::TooLarge(_) => true,
             NetworkErrorKind::Connection | NetworkErrorKind::TimedOut => false,
+            NetworkErrorKind::NoUrl => false,
             NetworkErrorKind::Protocol(_) | NetworkErrorKind::NotMedia(_) => false,
         }
     }
@@ -251,6 +256,7 @@ impl fmt::Display for NetworkError {
             NetworkErrorKind::NotMedia(why) => write!(f, "not the media: {why}")?,
             NetworkErrorKind::TooLarge(limit) => write!(f, "larger than {limit} bytes")?,
             NetworkErrorKind::Client(why) => write!(f, "no HTTP client: {why}")?,
+            NetworkErrorKind::NoUrl => f.write_str("refused, and the URL provider failed")?,
         }
         write!(f, " while {} ({})", self.stage, self.url)?;
         if self.attempts > 1 {

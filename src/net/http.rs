@@ -295,8 +295,7 @@ fn send_fault(url: &Url, error: reqwest::Error) -> Fault {
 
 /// The fault when the URL provider has none.
 fn no_url(asked: &str, error: super::ProviderError) -> Fault {
-    let why = NetworkErrorKind::Client("the URL provider failed".into());
-    with_source(Fault::at(asked, Stage::Prepare, why), error.into())
+    with_source(Fault::at(asked, Stage::Prepare, NetworkErrorKind::NoUrl), error.into())
 }
 
 /// `fault` with what it came from.

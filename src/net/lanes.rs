@@ -191,7 +191,7 @@ fn no_client(what: &str, source: Arc<dyn std::error::Error + Send + Sync>) -> Er
     Error::Network(NetworkError {
         url: what.to_owned(),
         stage: Stage::Prepare,
-        kind: NetworkErrorKind::Client(source.to_string()),
+        kind: NetworkErrorKind::Client("it could not be built".into()),
         excerpt: None,
         retry_after: None,
         attempts: 1,

@@ -111,6 +111,7 @@ async fn n9_a_provider_that_fails_is_a_typed_error() {
         Arc::new(|| async { Err(crate::net::ProviderError::from("no key")) }.boxed());
     let target = Target::new(server.url("/f"), Vec::new(), Some(provider)).unwrap();
     let error = failed(&net(), &target, ask(0, 9)).await;
-    assert_eq!(error.stage, Stage::Prepare);
+    assert_eq!((error.stage, &error.kind), (Stage::Prepare, &NetworkErrorKind::NoUrl));
+    assert!(error.is_retryable() && !error.is_fatal(), "a later try may find one");
     assert_eq!(error.source.unwrap().to_string(), "no key");
 }

@@ -20,11 +20,13 @@ const WINDOW_UPDATE: u8 = 8;
 const FLAG_1: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// What the client said about its windows, in bytes.
+/// What the client said about its windows, in bytes; and what it was told.
 #[derive(Debug, Clone, Copy, Default)]
 struct Windows {
     stream: u32,
     connection: u32,
+    /// How many requests were refused.
+    refused: u32,
 }
 
 /// How a body ends.
@@ -33,6 +35,8 @@ enum End {
     Stream,
     Reset,
     Lost,
+    /// Before it begins: "not processed, feel free to repeat".
+    Refused,
 }
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -87,6 +91,10 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 io.write_all(&frame(SETTINGS, FLAG_1, 0, &[])).await.ok()?;
             }
             WINDOW_UPDATE if stream == 0 => windows.lock().connection = 65_535 + number(0),
+            HEADERS if matches!(end, End::Refused) => {
+                windows.lock().refused += 1;
+                io.write_all(&frame(RST_STREAM, 0, stream, &[0, 0, 0, 7])).await.ok()?;
+            }
             HEADERS => {
                 let head = part_head("bytes 0-8/10");
                 io.write_all(&frame(HEADERS, END_HEADERS, stream, &head)).await.ok()?;
@@ -99,7 +107,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                     End::Reset => {
                         io.write_all(&frame(RST_STREAM, 0, stream, &[0, 0, 0, 2])).await.ok()?
                     }
-                    End::Lost => {
+                    End::Lost | End::Refused => {
                         io.flush().await.ok()?;
                         return None;
                     }
@@ -190,6 +198,15 @@ async fn e2_a_reset_stream_is_a_retryable_fault_that_keeps_what_came() {
         let error = fault.network().unwrap();
         assert_eq!((error.stage, &error.kind), (Stage::Body, &NetworkErrorKind::Connection));
     }
+}
+
+/// N3: the client's own repeating of refused streams is off; trying again is the scheduler's.
+#[tokio::test]
+async fn n3_a_refused_stream_is_not_repeated_behind_our_back() {
+    let (url, seen) = start(None, End::Refused).await;
+    let error = failed(&plain_h2(), &source(url), ask(0, 9)).await;
+    assert_eq!((error.stage, &error.kind), (Stage::Headers, &NetworkErrorKind::Connection));
+    assert_eq!(seen.lock().refused, 1);
 }
 
 /// N11: HTTP/2 over TLS through a user's factory that brings its own root.

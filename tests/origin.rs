@@ -253,6 +253,19 @@ fn a_replaced_content_lets_the_old_answer_finish() {
 }
 
 #[test]
+fn the_log_knows_what_went_out_twice() {
+    let (origin, mut raw) = serving();
+    for range in ["bytes=0-99", "bytes=200-299", "bytes=50-249", "bytes=60-69"] {
+        raw.get("/big.bin?id=1", &[&format!("Range: {range}")]);
+    }
+    raw.get("/other", &[]);
+    let log = origin.wait_until(|log| log.len() == 5 && log.running() == 0);
+    assert_eq!(log[2].sent(), Some(50..250));
+    assert_eq!(log.of("/big.bin").count(), 4);
+    assert_eq!((log.sent_twice("/big.bin"), log.sent_twice("/other")), (110, 0));
+}
+
+#[test]
 fn a_stopped_origin_refuses_and_serves_again_on_the_same_port() {
     let (mut origin, mut raw) = serving();
     origin.rule("/big.bin", Rule::stall_after(1).once());

@@ -232,6 +232,17 @@ impl Content {
         self.len() == 0
     }
 
+    /// Writes the bytes from `offset` on into `buf`, for whoever checks what was served.
+    ///
+    /// # Panics
+    ///
+    /// If `offset + buf.len()` is past the end.
+    pub fn read_at(&self, offset: u64, buf: &mut [u8]) {
+        let end = offset.checked_add(buf.len() as u64);
+        assert!(end.is_some_and(|end| end <= self.len()), "a range within the content");
+        self.fill().fill(offset, buf);
+    }
+
     /// The bytes, ready to be cut into ranges.
     pub(super) fn fill(&self) -> Arc<dyn Fill> {
         match &self.bytes {

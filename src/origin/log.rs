@@ -4,7 +4,7 @@
 //! answer is sent, so a test can wait for "a thousand bytes are out" as well as for "it ended".
 
 use std::net::SocketAddr;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::time::Instant;
 
 /// All requests and connections since the origin was made. Derefs to the requests, oldest first.
@@ -43,10 +43,31 @@ impl Log {
         self.requests.iter().map(|request| request.body_bytes).sum()
     }
 
-    /// The ranges asked for, in order, as `start..end` pairs; requests without one are left out.
+    /// The ranges asked for, in order, as on the wire; requests without one are left out.
     #[must_use]
     pub fn ranges(&self) -> Vec<(u64, Option<u64>)> {
         self.requests.iter().filter_map(|request| request.range).collect()
+    }
+
+    /// The requests for `path`, with or without query as it was sent.
+    pub fn of<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Logged> {
+        let fits = move |one: &&Logged| {
+            one.path == path || one.path.split('?').next().is_some_and(|bare| bare == path)
+        };
+        self.requests.iter().filter(fits)
+    }
+
+    /// Bytes of `path` that went out more than once, each repetition counted.
+    #[must_use]
+    pub fn sent_twice(&self, path: &str) -> u64 {
+        let mut sent: Vec<Range<u64>> = self.of(path).filter_map(Logged::sent).collect();
+        sent.sort_by_key(|range| range.start);
+        let (mut covered, mut twice) = (0, 0);
+        for range in sent {
+            twice += range.end.min(covered).saturating_sub(range.start);
+            covered = covered.max(range.end);
+        }
+        twice
     }
 }
 
@@ -110,6 +131,18 @@ impl Logged {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The bytes of the content that went out, if the answer was an honest 200 or 206; `None` if
+    /// there was none.
+    #[must_use]
+    pub fn sent(&self) -> Option<Range<u64>> {
+        let start = match (self.status, self.range) {
+            (206, Some((first, _))) => first,
+            (200, _) => 0,
+            _ => return None,
+        };
+        (self.body_bytes > 0).then(|| start..start + self.body_bytes)
     }
 
     /// Whether the whole answer was handed to the socket.

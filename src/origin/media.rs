@@ -249,14 +249,7 @@ impl Note {
 
 /// Hundredths of `FULL` within sixteen bits.
 fn sample(level: i64) -> i64 {
-    let level = level / 100;
-    if level > FULL {
-        FULL
-    } else if level < -FULL {
-        -FULL
-    } else {
-        level
-    }
+    (level / 100).clamp(-FULL, FULL)
 }
 
 #[cfg(test)]

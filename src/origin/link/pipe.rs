@@ -103,6 +103,8 @@ struct Flow {
     in_flight: u64,
     /// The most that may be in flight.
     window: u64,
+    /// The most that was in flight since nothing was.
+    peak: u64,
     /// When something was sent last.
     last_sent: Duration,
     /// Arrived and not taken.
@@ -140,6 +142,7 @@ impl Pipe {
             unsent_bytes: 0,
             in_flight: 0,
             window: FIRST_WINDOW,
+            peak: 0,
             last_sent: opens,
             arrived: VecDeque::new(),
             arrived_bytes: 0,
@@ -252,7 +255,10 @@ impl Pipe {
             let Some((_, id, bytes)) = self.acks.pop_front() else { break };
             if let Some(flow) = self.flows.get_mut(&id) {
                 flow.in_flight = flow.in_flight.saturating_sub(bytes);
-                flow.window = (flow.window + bytes).min(largest);
+                // As in Linux: a window that is not half used doesn't grow.
+                if flow.window < 2 * flow.peak {
+                    flow.window = (flow.window + bytes).min(largest);
+                }
             }
         }
     }
@@ -320,7 +326,11 @@ impl Flow {
             Item::Fin | Item::Reset => self.unsent.pop_front()?,
         };
         self.unsent_bytes -= item.len();
+        if self.in_flight == 0 {
+            self.peak = 0;
+        }
         self.in_flight += item.len();
+        self.peak = self.peak.max(self.in_flight);
         self.last_sent = now;
         Some(item)
     }

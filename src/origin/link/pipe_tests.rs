@@ -141,6 +141,19 @@ fn slow_start_sends_ten_segments_and_doubles_each_round_trip() {
 }
 
 #[test]
+fn small_answers_do_not_open_the_window() {
+    let mut pipe = pipe(&Link { down_bps: u64::MAX, ..Link::default() });
+    for round in 0..20 {
+        pipe.send(ms(50 * round), 0, data(1000));
+        pipe.advance(ms(50 * round + 45));
+        take_all(&mut pipe, 0);
+    }
+    pipe.send(ms(1000), 0, data(100 * SEGMENT));
+    pipe.advance(ms(1020));
+    assert_eq!(take_all(&mut pipe, 0), FIRST_WINDOW);
+}
+
+#[test]
 fn an_idle_flow_begins_anew() {
     let mut pipe = pipe(&Link { down_bps: u64::MAX, ..Link::default() });
     for (start, first_flight) in [(0, FIRST_WINDOW), (1000, FIRST_WINDOW)] {

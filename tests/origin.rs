@@ -5,6 +5,8 @@
 mod clients;
 #[path = "origin/faults.rs"]
 mod faults;
+#[path = "origin/support.rs"]
+mod helpers;
 mod support;
 
 use std::io::{ErrorKind, Write};

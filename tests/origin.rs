@@ -343,7 +343,7 @@ fn shaped(link: Link) -> Origin {
 #[test]
 fn behind_a_link_a_cold_request_takes_two_round_trips_and_a_warm_one_one() {
     let rtt = Duration::from_millis(40);
-    let origin = shaped(Link::new(rtt, 50_000_000));
+    let mut origin = shaped(Link::new(rtt, 50_000_000));
     let begun = Instant::now();
     let mut raw = Raw::connect(origin.addr());
     raw.get("/big.bin", &["Range: bytes=0-99"]);
@@ -353,6 +353,10 @@ fn behind_a_link_a_cold_request_takes_two_round_trips_and_a_warm_one_one() {
     let warm = begun.elapsed();
     // Only the lower bounds are promises on a loaded machine.
     assert!(cold >= 2 * rtt && warm >= rtt, "cold {cold:?}, warm {warm:?}");
+    origin.set_link(Link::new(3 * rtt, 50_000_000));
+    let begun = Instant::now();
+    raw.get("/big.bin", &["Range: bytes=100-199"]);
+    assert!(begun.elapsed() >= 3 * rtt);
     let (down, up) = origin.link_bytes();
     assert!(down > 200 && up > 100, "{down} {up}");
 }

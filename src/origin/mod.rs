@@ -191,6 +191,19 @@ impl Origin {
         self.shared.log.read(|log| log.running() == 0)
     }
 
+    /// Gives the link another shape from now on, after a restart too.
+    ///
+    /// # Panics
+    ///
+    /// If the origin was started without a link.
+    pub fn set_link(&mut self, link: Link) {
+        let old = self.setup.link.replace(link);
+        assert!(old.is_some(), "an origin behind a link");
+        if let State::Running(running) = &self.state {
+            running.reshape(&link);
+        }
+    }
+
     /// Bytes that crossed the link's bottleneck since the last start: towards clients, towards the
     /// origin. 0 without a link.
     #[must_use]

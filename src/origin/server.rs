@@ -132,6 +132,13 @@ impl Running {
         self.pacer.as_ref().map_or((0, 0), |pacer| pacer.network.carried())
     }
 
+    /// Gives the link another shape; nothing without a link.
+    pub(super) fn reshape(&self, link: &Link) {
+        if let Some(pacer) = &self.pacer {
+            pacer.network.reshape(link);
+        }
+    }
+
     /// Ends it and keeps the port.
     pub(super) fn stop(self) -> Port {
         let addr = self.addr;

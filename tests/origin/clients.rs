@@ -113,3 +113,21 @@ async fn a_drip_lets_so_many_bytes_through_as_the_test_admits() {
         assert_eq!(response.chunk().await.expect("a chunk").expect("bytes").len(), 7);
     }
 }
+
+#[tokio::test]
+async fn a_stopped_origin_ends_http2_too() {
+    let mut origin = Origin::start();
+    origin.put("/big.bin", Content::pattern(LEN).seed(7));
+    let gate = Gate::new();
+    origin.rule("/big.bin", Rule::gate_head(&gate).skip(1));
+    origin.rule("/big.bin", Rule::stall_after(10));
+    let client = client(true);
+    let stalled = client.get(origin.url("/big.bin")).send().await.expect("an answer");
+    let waiting = tokio::spawn(client.get(origin.url("/big.bin")).send());
+    gate.until_arrived(1).await;
+    origin.stop();
+    let ends: Vec<_> = origin.log().iter().map(|one| one.end).collect();
+    assert_eq!(ends, [Some(End::Stopped), Some(End::Stopped)]);
+    stalled.bytes().await.expect_err("a lost connection");
+    waiting.await.expect("no panic").expect_err("a lost connection");
+}

@@ -80,8 +80,6 @@ pub(super) struct Network {
     changed: Condvar,
     /// The link's time 0.
     epoch: Instant,
-    /// Round trip.
-    rtt: Duration,
 }
 
 /// Both directions and who waits for them.
@@ -91,6 +89,8 @@ struct State {
     down: Pipe,
     /// Towards the origin.
     up: Pipe,
+    /// Round trip.
+    rtt: Duration,
     /// Who waits to send more.
     senders: BTreeMap<(Way, FlowId), Waker>,
     /// Who waits for what arrives.
@@ -145,6 +145,15 @@ impl Network {
         carried
     }
 
+    /// Becomes another link from now on.
+    pub(super) fn reshape(&self, link: &Link) {
+        self.with(|state, _| {
+            state.rtt = link.rtt;
+            state.down.reshape(link, link.down_bps);
+            state.up.reshape(link, link.up_bps);
+        });
+    }
+
     /// Does something with the state at this moment, wakes who may go on, and calls the pacer if it
     /// sleeps too long.
     fn with<R>(&self, act: impl FnOnce(&mut State, Duration) -> R) -> R {
@@ -166,8 +175,9 @@ impl Network {
     /// A new connection: its handshake takes one round trip.
     fn open(&self, flow: FlowId) {
         self.with(|state, now| {
-            state.up.open(flow, now + self.rtt);
-            state.down.open(flow, now + self.rtt);
+            let opens = now + state.rtt;
+            state.up.open(flow, opens);
+            state.down.open(flow, opens);
         });
     }
 
@@ -237,6 +247,7 @@ impl Pacer {
             state: Mutex::new(State {
                 down: Pipe::new(link, link.down_bps),
                 up: Pipe::new(link, link.up_bps),
+                rtt: link.rtt,
                 senders: BTreeMap::new(),
                 takers: BTreeMap::new(),
                 planned: None,
@@ -244,7 +255,6 @@ impl Pacer {
             }),
             changed: Condvar::new(),
             epoch: Instant::now(),
-            rtt: link.rtt,
         });
         let paced = Arc::clone(&network);
         let thread =

@@ -134,6 +134,14 @@ impl Pipe {
         }
     }
 
+    /// Becomes a direction of another `link`; what is on its way arrives as it would have.
+    pub(super) fn reshape(&mut self, link: &Link, rate: u64) {
+        self.rate = rate.max(1);
+        self.delay = link.rtt / 2;
+        self.room = link.queue_bytes;
+        self.slow_start = link.slow_start;
+    }
+
     /// Adds a flow that may send from `opens` on.
     pub(super) fn open(&mut self, id: FlowId, opens: Duration) {
         let flow = Flow {

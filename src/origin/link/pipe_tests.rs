@@ -196,6 +196,18 @@ fn a_reader_that_does_not_take_holds_only_its_own_flow_back() {
 }
 
 #[test]
+fn a_link_can_become_slower_on_the_way() {
+    let mut pipe = pipe(&link());
+    pipe.send(Duration::ZERO, 0, data(1000));
+    pipe.advance(ms(1));
+    pipe.reshape(&Link::new(ms(200), 1_000_000), 1_000_000);
+    // What is on its way arrives as it would have; the next takes 8 ms and half the new round trip.
+    assert_eq!(first_arrival(&mut pipe, 0), ms(20) + Duration::from_micros(160));
+    pipe.send(ms(30), 0, data(1000));
+    assert_eq!(first_arrival(&mut pipe, 0), ms(138));
+}
+
+#[test]
 fn marks_stay_behind_the_bytes_before_them() {
     let mut pipe = pipe(&link());
     pipe.send(Duration::ZERO, 0, data(3000));

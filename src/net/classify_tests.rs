@@ -169,6 +169,7 @@ fn n8_another_validator_or_length_is_a_change() {
     assert!(is_changed(&part("bytes 10-19/101", "\"a\"")));
     assert!(is_changed(&part("bytes 10-19/99", "\"a\"")));
     assert!(is_changed(&part("bytes 10-100/*", "\"a\"")), "past the known length");
+    assert!(part("bytes 10-99/*", "\"a\"").is_ok(), "up to the known length");
     let dates = |expected: &str, came: &str| {
         let validator = Validator {
             last_modified: Some(expected.into()),
@@ -202,6 +203,9 @@ fn n8_a_whole_answer_to_if_range_needs_the_same_validator() {
     assert!(is_changed(&judged(&unconditional, 200, &[("content-length", "99")])));
     assert!(is_changed(&judged(&unconditional, 200, &[("etag", "\"b\"")])));
     let unknown = RangeRequest { expect: Expectation::default(), ..resumed() };
+    let dated = RangeRequest { if_range: Some("then".into()), ..unknown.clone() };
+    assert!(judged(&dated, 200, &[("last-modified", "then")]).is_ok());
+    assert!(is_changed(&judged(&dated, 200, &[("last-modified", "now")])));
     assert!(judged(&unknown, 200, &[("etag", "\"a\"")]).is_ok());
     assert!(is_changed(&judged(&unknown, 200, &[("etag", "\"b\"")])));
 }

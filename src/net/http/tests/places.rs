@@ -156,3 +156,14 @@ async fn n9_a_remembered_place_where_nobody_is_leads_back() {
     target.found(&target.start(), &url);
     assert_eq!(fetch(&net(), &target, 0, 9).await.0, "012345678");
 }
+
+/// N9: a provider is for refusals; a server that is down is a matter for the next try.
+#[tokio::test]
+async fn n9_a_lost_connection_does_not_ask_the_provider() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let provider: UrlProvider = Arc::new(|| async { Err("asked".into()) }.boxed());
+    let url = Url::parse(&format!("http://{gone}/x")).unwrap();
+    let target = Target::new(url, Vec::new(), Some(provider)).unwrap();
+    let error = failed(&net(), &target, ask(0, 9)).await;
+    assert_eq!(error.kind, NetworkErrorKind::Connection);
+}

@@ -3,9 +3,9 @@
 //! Pinned ones never go, nor such as somebody holds, in this process or another. Each candidate is tried once:
 //! when nothing can go, nothing goes. Taking parts of an open asset away is not done here.
 
+use std::ffi::OsStr;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::AssetStore;
 use super::key::AssetKey;
@@ -13,6 +13,8 @@ use super::layout::{Kind, Layout, is_there, make_folder};
 use super::list::{AssetInfo, Entry, children, entries, info, key_of};
 use super::lock::{Hold, StoreLock, is_held_here};
 use crate::error::{Error, StorageError};
+use crate::storage::atomic::TEMPORARY_PREFIX;
+use crate::sync::{AtomicU64, Ordering};
 
 /// What an eviction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,6 +37,9 @@ pub(crate) enum Removed {
     /// There was nothing.
     Absent,
 }
+
+/// An object that is not finished after this long never will be.
+const UNFINISHED_AGE: Duration = Duration::from_secs(3600);
 
 /// Makes names in the trash unique in this process.
 static TRASHED: AtomicU64 = AtomicU64::new(0);
@@ -118,7 +123,8 @@ impl AssetStore {
         Ok(Removed::Gone)
     }
 
-    /// Clears away what crashes left: half-removed assets, and locks of assets that were never stored.
+    /// Clears away what crashes left: half-removed assets, locks of assets that were never stored, objects that
+    /// were never finished.
     fn sweep(&self) {
         let layout = &self.inner.layout;
         empty_trash(layout);
@@ -131,6 +137,9 @@ impl AssetStore {
                     let _ = self.discard_lock(&key);
                 }
             }
+        }
+        for shelf in children(&layout.objects()).unwrap_or_default() {
+            remove_unfinished(&shelf, UNFINISHED_AGE);
         }
     }
 
@@ -145,6 +154,19 @@ impl AssetStore {
             let _ = std::fs::remove_file(&paths.lock);
         }
         Ok(())
+    }
+}
+
+/// Removes temporary files in `folder` that are at least this old: nobody is at work on them any more.
+pub(super) fn remove_unfinished(folder: &Path, age: Duration) {
+    for path in children(folder).unwrap_or_default() {
+        let name = path.file_name().and_then(OsStr::to_str);
+        let found = is_there(&path, Kind::File).ok().flatten();
+        let modified = found.and_then(|meta| meta.modified().ok());
+        let is_old = modified.is_some_and(|at| at.elapsed().unwrap_or_default() >= age);
+        if is_old && name.is_some_and(|name| name.starts_with(TEMPORARY_PREFIX)) {
+            let _ = std::fs::remove_file(&path);
+        }
     }
 }
 

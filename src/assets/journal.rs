@@ -13,7 +13,7 @@
 //! 1. what the log on disk calls proven was synced in the data file before the log said so;
 //! 2. no byte of a generation is recorded before its log has taken the place of the one before it;
 //! 3. after a failed sync nothing since the last good barrier is claimed again, in memory or on disk;
-//! 4. after a failed append the journal records nothing more, and what was proven stays proven.
+//! 4. after a failed append the journal records nothing more of this generation, and what was proven stays so.
 
 use super::barrier::{Barrier, BarrierOutcome, Half, InFlight, SyncedBarrier, Ticket};
 use super::extents::Extents;
@@ -109,6 +109,8 @@ impl Journal {
     pub(crate) fn begin(&mut self, generation: &Generation) -> Result<(), StorageError> {
         let before = self.header.as_ref().map(|header| header.epoch);
         self.forget_all();
+        // A new log is a new chance, whatever befell the old one.
+        self.degraded = false;
         let result = self.try_begin(generation, before);
         if result.is_err() {
             self.degraded = true;

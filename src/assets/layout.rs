@@ -23,9 +23,13 @@ use std::path::{Path, PathBuf};
 
 use super::key::AssetKey;
 use crate::error::StorageError;
+use crate::storage::atomic::TEMPORARY_PREFIX;
+use crate::storage::{AtomicResource, platform};
 
 /// What the marker says: the version of this layout.
 const MARKER: &str = "kithara-file store 1\n";
+/// Longest marker that is read, in bytes.
+const MAX_MARKER: u64 = 4096;
 /// Room is made in the log in steps of this many bytes, so that a full disk cannot block a record.
 pub(crate) const LOG_STEP: u64 = 64 * 1024;
 
@@ -66,18 +70,20 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Reads the marker, or writes it. An empty one is as good as none: no version ever says nothing.
     fn mark(&self) -> Result<(), StorageError> {
         let path = self.root.join("kithara-store");
-        let fail = |error| StorageError::new("reading the store's version", error).at(&path);
-        if is_there(&path, Kind::File)?.is_none() {
-            replace_file(&path, MARKER.as_bytes(), 0, Sync::No)?;
+        is_there(&path, Kind::File)?;
+        let marker = AtomicResource::new(&path);
+        match marker.read(MAX_MARKER)?.as_deref() {
+            Some(found) if found == MARKER.as_bytes() => Ok(()),
+            None | Some([]) => marker.write(MARKER.as_bytes()),
+            Some(_) => {
+                let why = "the store was made by another version of kithara-file";
+                let error = io::Error::new(io::ErrorKind::InvalidData, why);
+                Err(StorageError::new("opening the store", error).at(&path))
+            }
         }
-        let found = std::fs::read(&path).map_err(fail)?;
-        if found != MARKER.as_bytes() {
-            let why = "the store was made by another version of kithara-file";
-            return Err(fail(io::Error::new(io::ErrorKind::InvalidData, why)));
-        }
-        Ok(())
     }
 
     /// The store's folder, with links resolved.
@@ -228,8 +234,9 @@ pub(crate) fn replace_file(
     let fail = |error| StorageError::new("writing a file", error).at(path);
     is_there(path, Kind::File)?;
     let folder = path.parent().expect("every file of a store is in a folder");
-    // Made by tempfile: a name of its own, never a link that lies there, mode 0600, gone on failure.
-    let mut temp = tempfile::Builder::new().prefix(".new").tempfile_in(folder).map_err(fail)?;
+    // A name of its own that is no link, mode 0600, gone on failure.
+    let mut temp =
+        tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(folder).map_err(fail)?;
     let file = temp.as_file_mut();
     file.write_all(bytes).map_err(fail)?;
     io::copy(&mut io::Read::take(io::repeat(0), room), file).map_err(fail)?;
@@ -245,20 +252,8 @@ pub(crate) fn replace_file(
 
 /// Makes the names in `folder` proof against power loss.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), StorageError> {
-    if cfg!(not(unix)) {
-        // Elsewhere folders cannot be opened, and the file system keeps names in order by itself.
-        return Ok(());
-    }
     let fail = |error| StorageError::new("syncing a folder", error).at(folder);
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)
-}
-
-/// Bytes on the disk that a file takes; for a sparse one less than its length.
-pub(crate) fn allocated(meta: &Metadata) -> u64 {
-    #[cfg(unix)]
-    return std::os::unix::fs::MetadataExt::blocks(meta) * 512;
-    #[cfg(not(unix))]
-    return meta.len();
+    platform::sync_folder(folder).map_err(fail)
 }
 
 #[cfg(test)]

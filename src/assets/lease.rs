@@ -1,11 +1,13 @@
 //! An asset that is open: ours alone, and not to be evicted, until this is dropped.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use super::Inner;
+use super::evict::remove_unfinished;
 use super::extents::Extents;
 use super::journal::Journal;
 use super::key::AssetKey;
@@ -15,6 +17,7 @@ use super::log::Header;
 use super::recovery::{Piece, Recovery, recover};
 use crate::byte_range::ByteRange;
 use crate::error::StorageError;
+use crate::storage::platform;
 use crate::sync::Arc;
 use crate::validator::Validator;
 
@@ -100,9 +103,11 @@ impl Place {
 
     /// The data file, if there is one.
     fn existing_data(&self) -> Result<Option<&File>, StorageError> {
-        let is_file = is_there(&self.paths.folder, Kind::Folder)?.is_some()
-            && is_there(&self.paths.data, Kind::File)?.is_some();
-        if is_file { self.data().map(Some) } else { Ok(None) }
+        if is_there(&self.paths.data, Kind::File)?.is_some() {
+            self.data().map(Some)
+        } else {
+            Ok(None)
+        }
     }
 }
 
@@ -156,6 +161,10 @@ impl Lease {
 
 /// What the files of an asset prove; `None` if nothing.
 fn find(place: &Place) -> Result<Option<Recovery>, StorageError> {
+    if is_there(&place.paths.folder, Kind::Folder)?.is_none() {
+        return Ok(None);
+    }
+    remove_unfinished(&place.paths.folder, Duration::ZERO);
     let Some(log) = read_log(&place.paths.map)? else { return Ok(None) };
     let Some(data) = place.existing_data()? else { return Ok(None) };
     let fail = |error| StorageError::new("reading stored bytes", error).at(&place.paths.data);
@@ -168,7 +177,7 @@ fn find(place: &Place) -> Result<Option<Recovery>, StorageError> {
         return Ok(None);
     }
     if !recovery.same_boot {
-        recovery.suspect = check_suspects(data, recovery.suspect).map_err(fail)?;
+        recovery.suspect = check_suspects(data, recovery.suspect);
     }
     Ok(Some(recovery))
 }
@@ -185,42 +194,38 @@ pub(super) fn read_log(path: &Path) -> Result<Option<Vec<u8>>, StorageError> {
 }
 
 /// The suspect pieces whose bytes are what was received.
-fn check_suspects(data: &File, suspect: Vec<Piece>) -> io::Result<Vec<Piece>> {
-    let mut good = Vec::with_capacity(suspect.len());
+fn check_suspects(data: &File, mut suspect: Vec<Piece>) -> Vec<Piece> {
     let mut budget = MAX_CHECK;
-    for piece in suspect {
-        let Some(left) = budget.checked_sub(piece.range.len()) else { continue };
+    suspect.retain(|piece| {
+        let Some(left) = budget.checked_sub(piece.range.len()) else { return false };
         budget = left;
-        if crc_of(data, piece.range)? == piece.crc {
-            good.push(piece);
-        }
-    }
-    Ok(good)
+        piece.crc.is_some() && crc_of(data, piece.range) == piece.crc
+    });
+    suspect
 }
 
 /// CRC-32 of the bytes of `range`; `None` if the file ends before it or the disk cannot read them.
-fn crc_of(mut data: &File, range: ByteRange) -> io::Result<Option<u32>> {
-    data.seek(SeekFrom::Start(range.start))?;
+fn crc_of(data: &File, range: ByteRange) -> Option<u32> {
     let mut hasher = crc32fast::Hasher::new();
     let mut buf = vec![0; 256 * 1024];
-    let mut left = range.len();
-    while left > 0 {
-        let want = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
-        match data.read(&mut buf[..want]) {
-            Ok(0) => return Ok(None),
+    let mut rest = range;
+    while !rest.is_empty() {
+        let want = usize::try_from(rest.len()).unwrap_or(usize::MAX).min(buf.len());
+        match platform::read_at(data, rest.start, &mut buf[..want]) {
+            Ok(0) => return None,
             Ok(n) => {
                 hasher.update(&buf[..n]);
-                left -= n as u64;
+                rest.start += n as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // A sector that cannot be read proves nothing; the others still may.
             Err(error) => {
                 tracing::warn!(%error, "stored bytes cannot be read");
-                return Ok(None);
+                return None;
             }
         }
     }
-    Ok(Some(hasher.finalize()))
+    Some(hasher.finalize())
 }
 
 /// What of a recovery the engine needs.

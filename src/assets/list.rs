@@ -8,11 +8,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::AssetStore;
 use super::key::AssetKey;
-use super::layout::{AssetPaths, Kind, Layout, allocated, is_there};
+use super::layout::{AssetPaths, Kind, Layout, is_there};
 use super::lease::{coverage, read_log};
 use super::recovery::recover;
 use crate::byte_range::ByteRange;
 use crate::error::{Error, StorageError};
+use crate::storage::platform;
 
 /// One asset or small object, for people and for the choice of what goes.
 #[derive(Debug, Clone)]
@@ -163,6 +164,11 @@ pub(super) fn key_of(path: &Path) -> Option<AssetKey> {
 
 fn modified(meta: &Metadata) -> SystemTime {
     meta.modified().unwrap_or(UNIX_EPOCH)
+}
+
+/// Bytes on the disk that a file takes; for a sparse one less than its length.
+fn allocated(meta: &Metadata) -> u64 {
+    platform::allocated(meta).unwrap_or(meta.len())
 }
 
 /// Notes that a file is in use now. Only the order of eviction hangs on it.

@@ -7,16 +7,18 @@
 //! An object that does not match its checksum is as good as none; it is fetched again.
 
 use std::fs::File;
-use std::io::Read;
+use std::io;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::Inner;
 use super::key::AssetKey;
-use super::layout::{Kind, is_there, make_folder, replace_file, sync_folder};
+use super::layout::{Kind, is_there, make_folder, sync_folder};
 use super::lease::Generation;
 use super::log::{Header, MAX_HEADER};
 use crate::error::StorageError;
+use crate::storage::AtomicResource;
 use crate::sync::Arc;
 
 const MAGIC: [u8; 8] = *b"KITHOBJ\x1a";
@@ -56,14 +58,15 @@ impl Objects {
         if !there || is_there(&path, Kind::File)?.is_none() {
             return Ok(None);
         }
-        let fail = |error| StorageError::new("reading an object", error).at(&path);
-        let file = File::open(&path).map_err(fail)?;
         let frame = (MAGIC.len() + MAX_HEADER + DIGEST) as u64;
-        let mut bytes = Vec::new();
-        (&file).take(max.saturating_add(frame)).read_to_end(&mut bytes).map_err(fail)?;
+        let bytes = match AtomicResource::new(&path).read(max.saturating_add(frame)) {
+            Ok(bytes) => bytes.unwrap_or_default(),
+            Err(error) if error.source.kind() == io::ErrorKind::FileTooLarge => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let object = decode(bytes, key).filter(|object| object.bytes.len() as u64 <= max);
         if object.is_some() {
-            super::list::touch(&file);
+            touch(&path);
         }
         Ok(object)
     }
@@ -84,12 +87,18 @@ impl Objects {
         if is_there(&shelf, Kind::Folder)?.is_none() {
             make_folder(&objects)?;
             make_folder(&shelf)?;
-            if self.store.sync() == super::Sync::Yes {
-                sync_folder(&objects)?;
-                sync_folder(self.store.layout.root())?;
-            }
+            sync_folder(&objects)?;
+            sync_folder(self.store.layout.root())?;
         }
-        replace_file(&path, &encode(key, meta, bytes), 0, self.store.sync()).map(drop)
+        is_there(&path, Kind::File)?;
+        AtomicResource::new(&path).write(&encode(key, meta, bytes))
+    }
+}
+
+/// Notes the last use, which only the order of eviction hangs on.
+fn touch(path: &Path) {
+    if let Ok(file) = File::options().write(true).open(path) {
+        super::list::touch(&file);
     }
 }
 

@@ -470,8 +470,10 @@ impl Journal {
             self.trouble = Some(error);
         }
     }
-}
 
-#[cfg(test)]
-#[path = "journal_tests.rs"]
-mod tests;
+    /// Lets every further record fail as on a full disk.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn fill_disk(&mut self) {
+        self.log.as_mut().expect("a log of this life").fill_disk();
+    }
+}

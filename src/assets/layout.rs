@@ -255,7 +255,3 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), StorageError> {
     let fail = |error| StorageError::new("syncing a folder", error).at(folder);
     platform::sync_folder(folder).map_err(fail)
 }
-
-#[cfg(test)]
-#[path = "layout_tests.rs"]
-mod tests;

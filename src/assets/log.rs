@@ -299,5 +299,5 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "log_tests.rs"]
+#[path = "tests/log_tests.rs"]
 mod tests;

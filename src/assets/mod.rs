@@ -77,6 +77,14 @@ impl AssetStore {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// The store in `dir` as a process sees it that runs under another boot of the system.
+    #[cfg(test)]
+    fn open_after(boot: log::BootId, dir: &Path, config: &StoreConfig) -> Self {
+        let layout = Layout::open(dir).expect("a store");
+        let inner = Inner { layout, config: config.clone(), boot, temporary: None };
+        Self { inner: Arc::new(inner) }
+    }
+
     /// A private store that is removed when the last handle, lease and journal of it is gone. It never syncs.
     ///
     /// # Errors

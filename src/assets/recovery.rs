@@ -184,5 +184,5 @@ fn clip(piece: Piece, end: u64) -> Option<Piece> {
 }
 
 #[cfg(test)]
-#[path = "recovery_tests.rs"]
+#[path = "tests/recovery_tests.rs"]
 mod tests;

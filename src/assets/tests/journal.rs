@@ -1,0 +1,317 @@
+//! When the journal says what, and what is left of it whatever happens to the process or the disk.
+
+use super::*;
+use crate::assets::barrier::Half;
+use crate::assets::layout::LOG_STEP;
+use crate::assets::lease::read_log;
+use crate::assets::log::RECORD_LEN;
+use crate::assets::recovery::{Recovery, recover};
+
+/// What the log on disk says, to a system that trusts only what is proven.
+fn on_disk(bench: &Bench) -> Recovery {
+    let log = read_log(&bench.map()).expect("read").expect("there");
+    recover(&log, u64::MAX, LATER).expect("a good log")
+}
+
+fn proven(bench: &Bench) -> Vec<ByteRange> {
+    on_disk(bench).trusted.iter().map(|piece| piece.range).collect()
+}
+
+/// Overwrites stored bytes behind the journal's back, as a disk does that lost them.
+fn spoil(bench: &Bench, bytes: ByteRange) {
+    let data = File::options().write(true).open(bench.data()).expect("opened");
+    put(&data, bytes.start, &vec![0xee; bytes.len() as usize]);
+}
+
+#[test]
+fn a3_a_process_that_dies_loses_at_most_the_last_quarter_second() {
+    let bench = Bench::new();
+    let mut writer = Writer::new(bench.held(BOOT));
+    writer.write(FLOW, 0, 100, Micros(0));
+    assert_eq!(writer.journal.next_due(), Some(Micros::from_millis(250)));
+    assert!(writer.journal.run_due(Micros::from_millis(250)).is_none());
+    writer.write(FLOW, 100, 150, Micros::from_millis(300));
+    drop(writer);
+    assert_eq!(bench.held(BOOT).recovered.covered, [range(0, 100)]);
+    // After a power loss the same record is believed only because the data is right.
+    assert_eq!(bench.held(LATER).recovered.covered, [range(0, 100)]);
+    spoil(&bench, range(99, 100));
+    assert!(bench.held(LATER).recovered.covered.is_empty());
+    assert!(bench.held(None).recovered.covered.is_empty());
+}
+
+#[test]
+fn a3_a_mebibyte_and_the_end_of_a_flow_are_recorded_at_once() {
+    let bench = Bench::new();
+    let mut writer = Writer::new(bench.held(BOOT));
+    writer.write(FLOW, 0, 1 << 20, Micros(0));
+    writer.write(FetchId(2), 1 << 30, (1 << 30) + 5, Micros(0));
+    writer.journal.flow_ended(FetchId(2));
+    writer.write(FetchId(3), 5 << 20, (5 << 20) + 5, Micros(0));
+    drop(writer);
+    let covered = bench.held(BOOT).recovered.covered;
+    assert_eq!(covered, [range(0, 1 << 20), range(1 << 30, (1 << 30) + 5)]);
+}
+
+#[test]
+fn a3_the_log_claims_bytes_only_after_the_data_was_synced() {
+    let bench = Bench::new();
+    let mut writer = Writer::new(bench.held(BOOT));
+    writer.write(FLOW, 0, 100, Micros(0));
+    let five = Micros::from_millis(5000);
+    let data = writer.journal.run_due(five).expect("a barrier is due");
+    assert_eq!(data.ticket.half, Half::Data);
+    writer.write(FLOW, 100, 200, five);
+    writer.journal.flow_ended(FLOW);
+    assert!(proven(&bench).is_empty());
+    let BarrierOutcome::Next(log) = writer.journal.barrier_done(data.sync()) else {
+        panic!("the log is to be synced")
+    };
+    assert!(matches!(log.ticket.half, Half::Log { .. }));
+    assert!(matches!(writer.journal.barrier_done(log.sync()), BarrierOutcome::Done));
+    // What came in while the data was synced is not part of the claim.
+    assert_eq!(proven(&bench), [range(0, 100)]);
+    assert_eq!(on_disk(&bench).suspect.len(), 1);
+    drop(writer);
+    spoil(&bench, range(100, 101));
+    assert_eq!(bench.held(LATER).recovered.covered, [range(0, 100)]);
+}
+
+#[test]
+fn a3_barriers_come_by_time_or_bytes_one_at_a_time_and_a_second_apart() {
+    let mut bench = Bench::new();
+    bench.config.barrier_bytes = 1000;
+    let mut writer = Writer::new(bench.held(BOOT));
+    let ms = Micros::from_millis;
+    assert_eq!(writer.journal.next_due(), None);
+    writer.write(FLOW, 0, 999, ms(100));
+    writer.journal.flow_ended(FLOW);
+    assert_eq!(writer.journal.next_due(), Some(ms(5100)));
+    writer.write(FLOW, 999, 1000, ms(200));
+    writer.journal.flow_ended(FLOW);
+    assert_eq!(writer.journal.next_due(), Some(ms(100)), "enough bytes are due at once");
+    let first = writer.journal.run_due(ms(200)).expect("due");
+    writer.write(FLOW, 1000, 3000, ms(210));
+    writer.journal.flow_ended(FLOW);
+    assert_eq!(writer.journal.next_due(), None, "one is in flight");
+    assert!(writer.journal.run_due(ms(9000)).is_none());
+    let BarrierOutcome::Next(log) = writer.journal.barrier_done(first.sync()) else { panic!() };
+    assert!(writer.journal.run_due(ms(9000)).is_none(), "its second half counts too");
+    assert!(matches!(writer.journal.barrier_done(log.sync()), BarrierOutcome::Done));
+    assert_eq!(writer.journal.next_due(), Some(ms(1200)));
+    assert!(writer.journal.run_due(ms(1199)).is_none());
+    writer.barrier(ms(1200));
+    assert_eq!(writer.journal.next_due(), None, "nothing new, nothing due");
+    assert_eq!(proven(&bench), [range(0, 999), range(999, 1000), range(1000, 3000)]);
+}
+
+#[test]
+fn a3_after_a_failed_sync_nothing_since_the_last_barrier_is_believed_again() {
+    for fail_log in [false, true] {
+        let bench = Bench::new();
+        let mut writer = Writer::new(bench.held(BOOT));
+        writer.write(FLOW, 0, 100, Micros(0));
+        writer.barrier(Micros::from_millis(5000));
+        writer.write(FLOW, 50, 200, Micros::from_millis(6000));
+        writer.journal.sealed(200);
+        let barrier = writer.journal.run_due(Micros::from_millis(20_000)).expect("due");
+        writer.write(FetchId(2), 300, 310, Micros::from_millis(20_000));
+        let outcome = if fail_log {
+            match writer.journal.barrier_done(barrier.sync()) {
+                BarrierOutcome::Next(log) => writer.journal.barrier_done(log.fail()),
+                other => panic!("{other:?}"),
+            }
+        } else {
+            writer.journal.barrier_done(barrier.fail())
+        };
+        let BarrierOutcome::Lost { ranges, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(ranges, [range(100, 200), range(300, 310)]);
+        // Not even by this very system, for it may drop what it could not write.
+        assert_eq!(proven(&bench), [range(0, 100)]);
+        assert!(on_disk(&bench).suspect.is_empty() && !on_disk(&bench).sealed);
+        // It goes on; what is fetched again counts.
+        writer.write(FLOW, 100, 150, Micros::from_millis(21_000));
+        writer.journal.close().expect("closed");
+        assert_eq!(bench.held(BOOT).recovered.covered, [range(0, 150)]);
+    }
+}
+
+/// The system tells a failed sync once: if the barrier's thread has heard it, `close` must not take
+/// its own success for proof.
+#[test]
+fn a3_close_believes_a_failed_barrier_that_nobody_reported() {
+    let bench = Bench::new();
+    let mut writer = Writer::new(bench.held(BOOT));
+    writer.write(FLOW, 0, 100, Micros(0));
+    writer.barrier(Micros::from_millis(5000));
+    writer.write(FLOW, 100, 200, Micros::from_millis(6000));
+    let barrier = writer.journal.run_due(Micros::from_millis(20_000)).expect("due");
+    drop(barrier.fail());
+    assert!(writer.journal.close().is_err());
+    assert_eq!(bench.held(BOOT).recovered.covered, [range(0, 100)]);
+}
+
+#[test]
+fn a3_close_waits_for_no_barrier_that_will_not_run() {
+    let bench = Bench::new();
+    let mut writer = Writer::new(bench.held(BOOT));
+    writer.write(FLOW, 0, 100, Micros(0));
+    drop(writer.journal.run_due(Micros::from_millis(5000)).expect("due"));
+    writer.journal.close().expect("closed");
+    assert_eq!(proven(&bench), [range(0, 100)]);
+}
+
+#[test]
+fn a3_close_proves_everything_and_trims_the_log() {
+    let bench = Bench::new();
+    let mut writer = Writer::new(bench.held(BOOT));
+    let size = || bench.map().metadata().expect("there").len();
+    assert_eq!(size(), LOG_STEP);
+    for i in 0..3000 {
+        writer.write(FLOW, i * 10, i * 10 + 5, Micros(0));
+    }
+    assert_eq!(size(), 2 * LOG_STEP, "room is made in steps");
+    writer.journal.close().expect("closed");
+    let found = on_disk(&bench);
+    assert_eq!((found.trusted.len(), found.suspect.len()), (3000, 0));
+    assert_eq!(found.log_len as u64, size());
+    let lease = bench.held(LATER);
+    assert_eq!(lease.recovered.covered.len(), 3000);
+    drop(lease);
+    // A life that writes begins a log of its own, with what the last one proved.
+    let mut writer = Writer::new(bench.held(LATER));
+    let before = on_disk(&bench).header;
+    writer.write(FLOW, 5, 10, Micros(0));
+    writer.journal.close().expect("closed");
+    let after = on_disk(&bench).header;
+    assert_eq!((before.boot, after.boot), (BOOT, LATER));
+    assert_ne!(before.epoch, after.epoch);
+    assert_eq!((before.created, &before.validator), (after.created, &after.validator));
+    assert_eq!(bench.held(BOOT).recovered.covered.first(), Some(&range(0, 15)));
+}
+
+#[test]
+fn a3_a_new_generation_voids_the_old_one_before_a_byte_of_it_comes() {
+    let bench = Bench::new();
+    let mut writer = Writer::new(bench.held(BOOT));
+    writer.journal.len_known(500);
+    writer.write(FLOW, 0, 500, Micros(0));
+    writer.journal.sealed(500);
+    let stale = writer.journal.run_due(Micros::from_millis(5000)).expect("due");
+    let old_log = std::fs::read(bench.map()).expect("read");
+    writer.journal.begin(&generation("\"2\"")).expect("begun");
+    // A power loss may bring back the old log's name: beside it the data is empty.
+    let length = bench.data().metadata().expect("there").len();
+    assert_eq!(length, 0);
+    let found = recover(&old_log, length, BOOT).expect("a good log");
+    assert!(found.trusted.is_empty() && found.suspect.is_empty());
+    // The old barrier proves nothing of the new bytes.
+    writer.write(FLOW, 100, 110, Micros::from_millis(5100));
+    writer.journal.flow_ended(FLOW);
+    assert!(matches!(writer.journal.barrier_done(stale.sync()), BarrierOutcome::Done));
+    assert!(proven(&bench).is_empty());
+    writer.journal.close().expect("closed");
+    let recovered = bench.held(LATER).recovered;
+    assert_eq!(recovered.meta, Some(generation("\"2\"")));
+    assert_eq!((recovered.len, recovered.covered), (None, vec![range(100, 110)]));
+}
+
+#[test]
+fn a3_a_generation_that_cannot_begin_leaves_nothing_that_claims_bytes() {
+    let bench = Bench::new();
+    let mut writer = Writer::new(bench.held(BOOT));
+    writer.write(FLOW, 0, 100, Micros(0));
+    writer.journal.close().expect("closed");
+    let lease = bench.held(BOOT);
+    let mut journal = lease.into_journal();
+    // The log's place is taken by something that cannot be replaced.
+    std::fs::remove_file(bench.map()).expect("removed");
+    std::fs::create_dir(bench.map()).expect("made");
+    let error = journal.begin(&generation("\"2\"")).expect_err("refused");
+    assert_eq!(error.path, Some(bench.map()));
+    assert!(!journal.is_recording());
+    journal.written(FLOW, 0, b"scratch", Micros(0));
+    assert_eq!(journal.next_due(), None);
+    journal.close().expect("nothing to do");
+    std::fs::remove_dir(bench.map()).expect("removed");
+    assert_eq!(bench.held(BOOT).recovered, Recovered::default());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a3_a_full_disk_stops_recording_and_loses_nothing_that_was_proven() {
+    let bench = Bench::new();
+    let mut writer = Writer::new(bench.held(BOOT));
+    writer.write(FLOW, 0, 100, Micros(0));
+    writer.barrier(Micros::from_millis(5000));
+    writer.journal.fill_disk();
+    writer.write(FLOW, 100, 200, Micros::from_millis(6000));
+    writer.journal.flow_ended(FLOW);
+    let error = writer.journal.take_error().expect("told");
+    assert_eq!(error.source.kind(), std::io::ErrorKind::StorageFull);
+    assert!(writer.journal.take_error().is_none(), "told once");
+    assert!(!writer.journal.is_recording());
+    writer.write(FLOW, 200, 300, Micros::from_millis(7000));
+    assert_eq!(writer.journal.next_due(), None);
+    assert!(writer.journal.run_due(Micros::from_millis(60_000)).is_none());
+    writer.journal.close().expect("nothing to do");
+    assert_eq!(bench.held(LATER).recovered.covered, [range(0, 100)]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a3_an_error_that_nobody_took_comes_with_close() {
+    let bench = Bench::new();
+    let mut writer = Writer::new(bench.held(BOOT));
+    writer.journal.fill_disk();
+    writer.write(FLOW, 100, 200, Micros(0));
+    assert!(writer.journal.close().is_err());
+    // The asset is free all the same.
+    drop(bench.held(BOOT));
+}
+
+#[test]
+fn a3_bytes_beyond_what_a_record_can_name_are_not_recorded() {
+    let bench = Bench::new();
+    let mut writer = Writer::new(bench.held(BOOT));
+    for offset in [u64::MAX, u64::MAX - 2, (1 << 48) - 2, 1 << 48] {
+        writer.journal.written(FLOW, offset, b"abc", Micros(0));
+    }
+    writer.journal.written(FLOW, 7, b"", Micros(0));
+    writer.journal.close().expect("closed");
+    assert!(on_disk(&bench).trusted.is_empty());
+}
+
+#[test]
+fn a9_a_resource_above_4_gib_keeps_its_offsets_and_checksums() {
+    let bench = Bench::new();
+    let mut writer = Writer::new(bench.held(BOOT));
+    let far = (6 << 30) + 3;
+    writer.write(FLOW, far, far + 100, Micros(0));
+    writer.journal.close().expect("closed");
+    let found = on_disk(&bench);
+    assert_eq!(found.trusted.len(), 1);
+    assert_eq!(found.trusted[0].range, range(far, far + 100));
+    let crc = crc32fast::hash(&content(range(far, far + 100), 0));
+    assert_eq!(found.trusted[0].crc, Some(crc));
+}
+
+#[test]
+fn a3_a_torn_tail_is_never_appended_to() {
+    let bench = Bench::new();
+    let mut writer = Writer::new(bench.held(BOOT));
+    writer.write(FLOW, 0, 10, Micros(0));
+    writer.journal.flow_ended(FLOW);
+    writer.write(FLOW, 10, 20, Micros(0));
+    writer.journal.flow_ended(FLOW);
+    drop(writer);
+    // The first of the two records is torn; the second is still good behind it.
+    let mut log = std::fs::read(bench.map()).expect("read");
+    let first = on_disk(&bench).log_len - 2 * RECORD_LEN;
+    log[first + 3] ^= 0xff;
+    std::fs::write(bench.map(), log).expect("written");
+    let mut writer = Writer::new(bench.held(BOOT));
+    writer.write(FLOW, 30, 40, Micros(0));
+    writer.journal.close().expect("closed");
+    assert_eq!(bench.held(BOOT).recovered.covered, [range(30, 40)]);
+}

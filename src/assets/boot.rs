@@ -62,7 +62,7 @@ mod tests {
                       31 22 8:17 / /mnt rw - vfat /dev/sdb1 rw\n\
                       32 22 8:18 / /mnt rw - xfs /dev/sdb2 rw\n";
         let kind = |path: &str| file_system(mounts, Path::new(path));
-        assert_eq!(kind("/home/me/store"), Some("ext4"));
+        assert_eq!(kind("/var/me/store"), Some("ext4"));
         assert_eq!(kind("/mnt/share/store"), Some("nfs4"));
         assert_eq!(kind("/mnt/store"), Some("xfs"));
         assert_eq!(kind("/mntx"), Some("ext4"));

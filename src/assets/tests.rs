@@ -33,14 +33,16 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        Self { dir, config: StoreConfig::default() }
+        Self::at(tempfile::tempdir())
     }
 
     /// One whose syncs cost nothing, where there is such a place: for tests that make thousands.
     fn in_memory() -> Self {
-        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
-        Self { dir: dir.expect("a temporary folder"), ..Self::new() }
+        Self::at(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()))
+    }
+
+    fn at(dir: std::io::Result<TempDir>) -> Self {
+        Self { dir: dir.expect("a temporary folder"), config: StoreConfig::default() }
     }
 
     fn path(&self) -> &Path {

@@ -103,16 +103,7 @@ impl World {
 
     fn step(&mut self, writer: &mut Writer) {
         match self.rng.below(16) {
-            0..=9 => {
-                let start = self.rng.below(SPACE);
-                let bytes = range(start, start + 1 + self.rng.below(300));
-                // Most flows go on where they were, some meet others.
-                let flow = FetchId(self.rng.below(3));
-                let text = content(bytes, self.generation);
-                put(&writer.data, bytes.start, &text);
-                writer.journal.written(flow, bytes.start, &text, self.now);
-                self.written.insert(bytes);
-            }
+            0..=9 => self.write(writer),
             10 => writer.journal.flow_ended(FetchId(self.rng.below(3))),
             11 | 12 => self.now = self.now + Micros::from_millis(self.rng.below(400)),
             13 if self.rng.one_in(6) => self.begin(writer),
@@ -126,16 +117,34 @@ impl World {
         self.note_log();
     }
 
+    fn write(&mut self, writer: &mut Writer) {
+        let start = self.rng.below(SPACE);
+        let bytes = range(start, start + 1 + self.rng.below(300));
+        // Most flows go on where they were, some meet others.
+        let flow = FetchId(self.rng.below(3));
+        let text = content(bytes, self.generation);
+        put(&writer.data, bytes.start, &text);
+        writer.journal.written(flow, bytes.start, &text, self.now);
+        if self.rng.one_in(3) {
+            writer.journal.flow_ended(flow);
+        }
+        self.written.insert(bytes);
+    }
+
     fn barrier(&mut self, writer: &mut Writer, data: Barrier) {
         let claimed = self.written.clone();
+        self.write(writer);
         if self.rng.one_in(6) {
             let outcome = writer.journal.barrier_done(data.fail());
             return self.lost(outcome);
         }
         self.disk = std::fs::read(self.bench.data()).expect("read");
-        let BarrierOutcome::Next(log) = writer.journal.barrier_done(data.sync()) else {
+        let data = data.sync();
+        self.write(writer);
+        let BarrierOutcome::Next(log) = writer.journal.barrier_done(data) else {
             panic!("the log is to be synced")
         };
+        self.write(writer);
         if self.rng.one_in(6) {
             let outcome = writer.journal.barrier_done(log.fail());
             return self.lost(outcome);

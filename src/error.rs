@@ -20,7 +20,7 @@ use std::time::Duration;
 pub enum Error {
     /// The origin could not be asked, or answered with something unusable.
     #[error(transparent)]
-    Network(#[from] NetworkError),
+    Network(Box<NetworkError>),
 
     /// The disk under the store refused.
     #[error(transparent)]
@@ -120,6 +120,12 @@ impl Error {
     /// `what` cannot be used, because of `why`.
     pub(crate) fn invalid(what: &'static str, why: impl Into<String>) -> Self {
         Self::InvalidInput { what, why: why.into() }
+    }
+}
+
+impl From<NetworkError> for Error {
+    fn from(error: NetworkError) -> Self {
+        Self::Network(Box::new(error))
     }
 }
 

@@ -94,7 +94,7 @@ impl From<Fault> for Error {
     /// not the one whose length we know.
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Network(error) => Self::Network(*error),
+            Fault::Network(error) => Self::Network(error),
             Fault::Changed(_) | Fault::NotSatisfiable { .. } => Self::Changed,
         }
     }

@@ -188,7 +188,7 @@ fn limits_off(builder: ClientBuilder) -> ClientBuilder {
 
 /// No client came about for `what`.
 fn no_client(what: &str, source: Arc<dyn std::error::Error + Send + Sync>) -> Error {
-    Error::Network(NetworkError {
+    Error::from(NetworkError {
         url: what.to_owned(),
         stage: Stage::Prepare,
         kind: NetworkErrorKind::Client("it could not be built".into()),

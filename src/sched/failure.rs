@@ -198,7 +198,7 @@ impl Scheduler {
 
 /// The error for a wait that ended without any request having failed.
 fn timed_out() -> Error {
-    Error::Network(NetworkError {
+    Error::from(NetworkError {
         url: String::new(),
         stage: Stage::Body,
         kind: NetworkErrorKind::TimedOut,

@@ -5,6 +5,7 @@ use crate::ids::{FetchId, ResourceId};
 use crate::sched::Scheduler;
 use crate::sched::event::{Action, BodyShape, ConnectionUse, FetchOutcome};
 use crate::sched::resource::Transfer;
+use crate::sched::segment_map::SegmentState;
 use crate::sched::timer::Timer;
 
 impl Scheduler {
@@ -62,6 +63,9 @@ impl Scheduler {
         else {
             return;
         };
+        // A fetch that is cancelled, or was to end earlier, still brings bytes that are queued again.
+        let is_queued = |(_, state)| state == Some(SegmentState::Queued);
+        let overran = resource.map.pieces(range).any(is_queued);
         let fresh = resource.map.cover(range);
         resource.bytes_twice += range.len() - fresh;
         resource.retries.forget(range);
@@ -76,6 +80,7 @@ impl Scheduler {
         let met = resource.progressed(now, range, ahead);
         if first
             || met
+            || overran
             || due
             || (resource.transfer == Transfer::Whole
                 && resource.is_past_mark(fetch.head, &self.tunables))

@@ -68,7 +68,7 @@ impl Server {
 
 /// The error of a failed request, in its simplest form.
 pub(crate) fn error(kind: NetworkErrorKind) -> Error {
-    Error::Network(NetworkError {
+    Error::from(NetworkError {
         url: "http://sim/".into(),
         stage: Stage::Headers,
         kind,

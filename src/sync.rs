@@ -51,3 +51,49 @@ impl Condvar {
         self.0.notify_all();
     }
 }
+
+/// Wakes the thread that waits in [`block_on`]. A condition variable and not `park`: a park token
+/// belongs to the thread's owner, who may be waiting for one of their own.
+#[derive(Default)]
+struct Signal {
+    woken: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Signal {
+    fn wait(&self) {
+        let mut woken = self.woken.lock();
+        while !*woken {
+            woken = self.changed.wait(woken);
+        }
+        *woken = false;
+    }
+}
+
+impl std::task::Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        *self.woken.lock() = true;
+        self.changed.notify_one();
+    }
+}
+
+/// Runs `future` on this thread, which sleeps while it is pending.
+///
+/// Unlike the executors' own, it may be nested: a blocking read inside somebody else's `block_on`
+/// is a matter of that thread alone.
+pub(crate) fn block_on<F: std::future::Future>(future: F) -> F::Output {
+    let signal = Arc::new(Signal::default());
+    let waker = std::task::Waker::from(signal.clone());
+    let mut cx = std::task::Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+        signal.wait();
+    }
+}

@@ -336,6 +336,28 @@ impl Journal {
         self.trouble.take().map_or(result, Err)
     }
 
+    /// Gives the asset free and forgets every byte of it: they are of a version that is gone.
+    ///
+    /// # Errors
+    ///
+    /// The disk refused to remove the log. The next opener then finds the old version, and finds out again.
+    pub(crate) fn discard(mut self) -> Result<(), StorageError> {
+        self.forget_all();
+        self.header = None;
+        let map = &self.place.paths.map;
+        match std::fs::remove_file(map) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StorageError::new("removing a coverage log", error).at(map));
+            }
+            _ => {}
+        }
+        // Only now: a log beside an emptied file claims nothing, but why leave the question.
+        let emptied = self.place.data()?.set_len(0);
+        emptied.map_err(|error| {
+            StorageError::new("emptying a data file", error).at(&self.place.paths.data)
+        })
+    }
+
     fn finish(&mut self) -> Result<(), StorageError> {
         if !self.is_recording() {
             return Ok(());

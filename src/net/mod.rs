@@ -20,7 +20,7 @@ mod headers;
 mod http;
 mod lanes;
 mod media;
-mod redact;
+pub(crate) mod redact;
 mod redirect;
 mod retry;
 mod target;
@@ -47,8 +47,8 @@ use crate::error::{Error, NetworkErrorKind, Stage};
 pub(crate) use body::{Body, BodyEnd};
 pub(crate) use fault::Fault;
 pub use lanes::ClientFactory;
-pub(crate) use target::Target;
 pub use target::{BoundHeader, HeaderScope, ProviderError, UrlProvider};
+pub(crate) use target::{Target, check_header};
 
 /// What is known about a resource, for an answer to be checked against. Empty on the first open.
 #[derive(Debug, Clone, Default)]

@@ -151,10 +151,7 @@ impl Target {
         provider: Option<UrlProvider>,
     ) -> Result<Arc<Self>, Error> {
         check_scheme(&url).map_err(|why| Error::invalid("url", why))?;
-        if let Some(header) = headers.iter().find(|header| RESERVED.contains(&header.name)) {
-            let why = format!("`{}` is set by the engine", header.name);
-            return Err(Error::invalid("header", why));
-        }
+        headers.iter().try_for_each(|header| check_header(&header.name))?;
         let userinfo = take_userinfo(&mut url);
         Ok(Arc::new(Self {
             origin: url.origin(),
@@ -247,6 +244,14 @@ impl Target {
             place.found = None;
         }
         Start { url: place.base.clone(), remembered: false, generation: place.generation }
+    }
+}
+
+/// Refuses a header that the engine sets itself.
+pub(crate) fn check_header(name: &HeaderName) -> Result<(), Error> {
+    match RESERVED.contains(name) {
+        true => Err(Error::invalid("header", format!("`{name}` is set by the engine"))),
+        false => Ok(()),
     }
 }
 

@@ -6,13 +6,18 @@
 mod assets;
 mod byte_range;
 mod config;
+mod engine;
 mod error;
+mod events;
 mod ids;
 mod net;
 #[cfg(feature = "origin")]
 #[doc(hidden)]
 pub mod origin;
+mod reader;
 mod sched;
+mod session;
+mod snapshot;
 mod storage;
 mod sync;
 mod time;
@@ -22,6 +27,12 @@ pub use config::{
     Config, FetchConfig, NetConfig, OnChange, ReadaheadConfig, RetryConfig, StoreConfig,
     TimeoutConfig, Tunables,
 };
+pub use engine::{Engine, EngineBuilder, IntoSource, Source};
 pub use error::{Error, NetworkError, NetworkErrorKind, Stage, StorageError};
+pub use events::{Events, SessionEvent};
 pub use ids::Lane;
 pub use net::{BoundHeader, ClientFactory, HeaderScope, ProviderError, UrlProvider};
+pub use reader::{AsyncReader, Reader, ReaderHandle};
+pub use session::Session;
+pub use snapshot::{InFlight, Purpose, Snapshot};
+pub use tokio_util::sync::CancellationToken;

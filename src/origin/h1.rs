@@ -122,8 +122,7 @@ impl Http1 {
             self.step(step).await?;
         }
         let bodiless = request.method == "HEAD" || matches!(answer.status, 100..200 | 204 | 304);
-        let says_close = answer.header("connection").is_some_and(|value| value == "close");
-        let closes = request.wants_close() || answer.framing == Framing::Close || says_close;
+        let closes = request.wants_close() || answer.framing == Framing::Close;
         let head = head_bytes(&answer, closes);
         self.shared.head_sent(number);
         self.write_head(&head, answer.mid_head.as_ref()).await?;
@@ -265,7 +264,7 @@ fn head_bytes(answer: &Answer, closes: bool) -> Vec<u8> {
         Framing::Chunked => head.push_str("Transfer-Encoding: chunked\r\n"),
         Framing::Close | Framing::Silent => {}
     }
-    if closes && answer.header("connection").is_none() {
+    if closes {
         head.push_str("Connection: close\r\n");
     }
     head.push_str("\r\n");

@@ -57,17 +57,6 @@ impl Log {
         self.requests.iter().filter(fits)
     }
 
-    /// The most answers that were under way at the same moment.
-    #[must_use]
-    pub fn most_at_once(&self) -> usize {
-        let begun = |at: Instant| {
-            let under_way =
-                |one: &&Logged| one.arrived <= at && one.ended.is_none_or(|end| end > at);
-            self.requests.iter().filter(under_way).count()
-        };
-        self.requests.iter().map(|one| begun(one.arrived)).max().unwrap_or(0)
-    }
-
     /// Bytes of `path` that went out more than once, each repetition counted.
     #[must_use]
     pub fn sent_twice(&self, path: &str) -> u64 {

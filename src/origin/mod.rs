@@ -173,12 +173,6 @@ impl Origin {
         self.shared.every_connection(step);
     }
 
-    /// Breaks all connections that are open now, idle or not, with a reset or in good order. New ones are
-    /// accepted as before.
-    pub fn break_connections(&self, reset: bool) {
-        self.shared.kick(reset);
-    }
-
     /// Everything seen so far.
     #[must_use]
     pub fn log(&self) -> Log {

@@ -191,7 +191,7 @@ impl Drop for Open {
     }
 }
 
-/// Serves one connection until it ends or is told to.
+/// Serves one connection.
 async fn serve(
     open: Open,
     socket: TcpStream,
@@ -200,42 +200,23 @@ async fn serve(
     network: Option<Arc<Network>>,
 ) {
     let control = Control::default();
-    let mut kicks = open.shared.kicks();
     // Fails only for a socket that is gone already; reading will tell.
     let _ = socket.set_nodelay(true);
-    let stream: Stream = match &network {
-        None => Box::new(Direct::new(socket, control.clone())),
-        Some(network) => Box::new(link::connect(network, open.id, socket, control.clone())),
-    };
-    let speaking = speak(&open, stream, step, setup, control.clone());
-    let kicked = async {
-        // An error would mean that the origin is gone, and this task with it.
-        if kicks.changed().await.is_ok() && *kicks.borrow() {
-            control.reset_at_end();
-        }
-    };
-    tokio::select! {
-        () = speaking => {}
-        () = kicked => {}
-    }
-}
-
-/// Speaks whatever the client speaks.
-async fn speak(
-    open: &Open,
-    mut stream: Stream,
-    step: Option<Step>,
-    setup: Setup,
-    control: Control,
-) {
     match step {
         None => {}
         Some(Step::Gate(gate)) => gate.pass().await,
         Some(Step::Delay(delay)) => tokio::time::sleep(delay).await,
         Some(Step::Stall) => std::future::pending().await,
         Some(Step::Close) => return,
-        Some(Step::Reset) => return control.reset_at_end(),
+        Some(Step::Reset) => {
+            let _ = socket.set_zero_linger();
+            return;
+        }
     }
+    let mut stream: Stream = match &network {
+        None => Box::new(Direct::new(socket, control.clone())),
+        Some(network) => Box::new(link::connect(network, open.id, socket, control.clone())),
+    };
     if let Some(acceptor) = &setup.acceptor {
         match acceptor(stream).await {
             Ok(wrapped) => stream = wrapped,

@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use tokio::sync::watch;
-
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
 use super::answer::{Answer, Step};
@@ -26,8 +24,6 @@ pub(super) struct Shared {
     write_size: usize,
     /// Connections end because the origin does.
     stopping: AtomicBool,
-    /// Tells all open connections to end, with a reset or without.
-    kick: watch::Sender<bool>,
 }
 
 /// Contents and rules of an origin.
@@ -60,7 +56,6 @@ impl Shared {
             paths: Mutex::default(),
             write_size,
             stopping: AtomicBool::new(false),
-            kick: watch::Sender::new(false),
         }
     }
 
@@ -99,16 +94,6 @@ impl Shared {
     /// What every connection meets.
     pub(super) fn every_connection(&self, step: Option<Step>) {
         self.paths.lock().every_connection = step;
-    }
-
-    /// Ends all open connections, with a reset or without.
-    pub(super) fn kick(&self, reset: bool) {
-        self.kick.send_replace(reset);
-    }
-
-    /// Where a new connection hears of its end.
-    pub(super) fn kicks(&self) -> watch::Receiver<bool> {
-        self.kick.subscribe()
     }
 
     /// Logs a new connection: its number and what it meets.

@@ -1,0 +1,414 @@
+//! The driver: feeds events to the scheduler and performs its actions. The only place that does.
+//!
+//! It runs on the engine's own thread and never blocks: requests are tasks, bytes are the
+//! writer's. It invents nothing; what to fetch and when to give up is the scheduler's.
+//!
+//! Invariants:
+//! 1. a fetch is started for `StartFetch` and for nothing else;
+//! 2. every started fetch ends with one `FetchEnded`, which comes after its last `Written`;
+//! 3. when the driver goes, for whatever reason, every wait of every resource ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::byte_range::ByteRange;
+use crate::config::OnChange;
+use crate::engine::fetch::{self, Order};
+use crate::engine::open;
+use crate::engine::reader_state::ReaderState;
+use crate::engine::resource::{OpenState, Resource};
+use crate::engine::shared::{Command, Entry, Shared};
+use crate::engine::writer::Job;
+use crate::error::Error;
+use crate::events::SessionEvent;
+use crate::ids::{DemandId, FetchId, ReaderId, ResourceId};
+use crate::sched::{Action, Event, Failure, FetchOutcome, Remedy, Scheduler, Urgency};
+use crate::sync::{Arc, Ordering};
+
+/// Most commands handled before actions and snapshots are looked after.
+const BATCH: usize = 64;
+
+struct Running {
+    resource: ResourceId,
+    cancel: CancellationToken,
+    pause: watch::Sender<bool>,
+    range: ByteRange,
+    written: u64,
+    /// Why the writer could not store its bytes, if that is so.
+    store_error: Option<Error>,
+}
+
+struct Known {
+    resource: ResourceId,
+    /// `None` for the probe that opens the resource.
+    shared: Option<Arc<ReaderState>>,
+}
+
+/// See the module.
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+    scheduler: Scheduler,
+    resources: BTreeMap<ResourceId, Arc<Resource>>,
+    readers: BTreeMap<ReaderId, Known>,
+    fetches: BTreeMap<FetchId, Running>,
+    actions: Vec<Action>,
+    touched: BTreeSet<ResourceId>,
+}
+
+impl Driver {
+    /// A driver for `scheduler`, with nothing open.
+    pub(crate) fn new(shared: Arc<Shared>, scheduler: Scheduler) -> Self {
+        Self {
+            shared,
+            scheduler,
+            resources: BTreeMap::new(),
+            readers: BTreeMap::new(),
+            fetches: BTreeMap::new(),
+            actions: Vec::new(),
+            touched: BTreeSet::new(),
+        }
+    }
+
+    /// Runs until the engine is shut down.
+    pub(crate) async fn run(mut self, mut commands: UnboundedReceiver<Command>) {
+        while let Some(command) = self.next_command(&mut commands).await {
+            if !self.handle(command) {
+                break;
+            }
+            for _ in 1..BATCH {
+                let Ok(command) = commands.try_recv() else { break };
+                if !self.handle(command) {
+                    return;
+                }
+            }
+            self.publish();
+        }
+    }
+
+    async fn next_command(&self, commands: &mut UnboundedReceiver<Command>) -> Option<Command> {
+        let Some((at, _reason)) = self.scheduler.next_timeout() else {
+            return commands.recv().await;
+        };
+        let deadline = self.shared.clock.instant(at).into();
+        match tokio::time::timeout_at(deadline, commands.recv()).await {
+            Ok(command) => command,
+            Err(_) => Some(Command::Sched(Event::Tick)),
+        }
+    }
+
+    /// Handles one command; false to end.
+    fn handle(&mut self, command: Command) -> bool {
+        match command {
+            Command::Sched(event) => self.on_event(event),
+            Command::Register { resource, opened } => self.on_register(resource, opened),
+            Command::ReaderOpened { resource, reader, position } => {
+                self.on_reader_opened(&resource, reader, position);
+            }
+            Command::Close { resource, done } => self.close(resource, false, done),
+            Command::Restarted { resource } => self.on_restarted(resource),
+            Command::StoreFailed { fetch, error } => self.on_store_failed(fetch, error),
+            Command::WriterGone => self.on_writer_gone(),
+            Command::Shutdown => {
+                let _ = self.shared.job(Job::Shutdown);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn feed(&mut self, event: Event) {
+        let now = self.shared.clock.now();
+        self.scheduler.handle(now, event, &mut self.actions);
+        for action in std::mem::take(&mut self.actions) {
+            self.perform(action);
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::ReaderClosed { reader } => {
+                self.readers.remove(&reader);
+                self.feed(Event::ReaderClosed { reader });
+            }
+            Event::Written { fetch, range } => self.on_written(fetch, range),
+            Event::FetchEnded { fetch, outcome } => self.on_fetch_ended(fetch, outcome),
+            Event::LenKnown { resource, len } => {
+                if let Some(known) = self.resources.get(&resource) {
+                    known.events.emit(SessionEvent::LengthKnown { len });
+                }
+                self.feed(Event::LenKnown { resource, len });
+            }
+            Event::FetchStarted { fetch, .. } => {
+                if let Some(running) = self.fetches.get(&fetch) {
+                    self.touched.insert(running.resource);
+                    if let Some(resource) = self.resources.get(&running.resource) {
+                        resource.set_opened(OpenState::Open);
+                    }
+                }
+                self.feed(event);
+            }
+            event => self.feed(event),
+        }
+    }
+
+    fn on_register(&mut self, resource: Arc<Resource>, opened: Event) {
+        let id = resource.id;
+        self.resources.insert(id, resource.clone());
+        self.touched.insert(id);
+        self.feed(opened);
+        let ready = resource.bytes.len().is_some() || resource.bytes.covered_bytes() > 0;
+        if ready {
+            resource.set_opened(OpenState::Open);
+            return;
+        }
+        let reader = self.shared.names.reader();
+        self.readers.insert(reader, Known { resource: id, shared: None });
+        self.feed(Event::ReaderOpened { resource: id, reader, position: 0 });
+        let demand = DemandId(self.shared.names.demand.next());
+        let range = ByteRange::at(0, 1);
+        self.feed(Event::Demand { reader, demand, range, urgency: Urgency::Blocked });
+    }
+
+    fn on_reader_opened(
+        &mut self,
+        resource: &Arc<Resource>,
+        reader: Arc<ReaderState>,
+        position: u64,
+    ) {
+        if !self.resources.contains_key(&resource.id) {
+            return;
+        }
+        let id = reader.id;
+        self.readers.insert(id, Known { resource: resource.id, shared: Some(reader) });
+        self.touched.insert(resource.id);
+        self.feed(Event::ReaderOpened { resource: resource.id, reader: id, position });
+        self.close_probes(resource.id);
+    }
+
+    /// The probe has done its work once there is a real reader, whose window then holds its bytes.
+    fn close_probes(&mut self, resource: ResourceId) {
+        let probes: Vec<ReaderId> = self
+            .readers
+            .iter()
+            .filter(|(_, known)| known.resource == resource && known.shared.is_none())
+            .map(|(reader, _)| *reader)
+            .collect();
+        for reader in probes {
+            self.readers.remove(&reader);
+            self.feed(Event::ReaderClosed { reader });
+        }
+    }
+
+    fn on_written(&mut self, fetch: FetchId, range: ByteRange) {
+        if let Some(running) = self.fetches.get_mut(&fetch) {
+            running.written += range.len();
+            self.touched.insert(running.resource);
+        }
+        self.feed(Event::Written { fetch, range });
+    }
+
+    fn on_fetch_ended(&mut self, fetch: FetchId, outcome: FetchOutcome) {
+        let Some(running) = self.fetches.remove(&fetch) else { return };
+        let outcome = match running.store_error {
+            Some(error) => FetchOutcome::Failed(Failure { error, remedy: Remedy::GiveUp }),
+            None => outcome,
+        };
+        if let Some(resource) = self.resources.get(&running.resource) {
+            self.touched.insert(resource.id);
+            resource.fetches.lock().remove(&fetch);
+            let error = match &outcome {
+                FetchOutcome::Failed(failure) => Some(failure.error.clone()),
+                FetchOutcome::Complete | FetchOutcome::Cancelled => None,
+            };
+            resource.events.emit(SessionEvent::FetchEnded {
+                start: running.range.start,
+                end: running.range.end,
+                bytes: running.written,
+                error,
+            });
+        }
+        if let FetchOutcome::Failed(Failure { error: Error::Changed, .. }) = &outcome
+            && self.may_restart(running.resource)
+        {
+            self.restart(running.resource);
+            self.feed(Event::FetchEnded { fetch, outcome: FetchOutcome::Cancelled });
+            return;
+        }
+        self.feed(Event::FetchEnded { fetch, outcome });
+    }
+
+    /// A change may go by unnoticed while the application knows nothing of the old generation.
+    fn may_restart(&self, resource: ResourceId) -> bool {
+        let unused = self.resources.get(&resource).is_some_and(|resource| !resource.is_used());
+        unused || self.shared.config.net.on_change == OnChange::Restart
+    }
+
+    fn restart(&mut self, id: ResourceId) {
+        let Some(resource) = self.resources.get(&id) else { return };
+        for running in self.fetches.values().filter(|running| running.resource == id) {
+            running.cancel.cancel();
+        }
+        let notice = Error::Restarted;
+        let _ = self.shared.job(Job::Restart { resource: resource.clone(), notice });
+    }
+
+    fn on_restarted(&mut self, id: ResourceId) {
+        let Some(resource) = self.resources.get(&id) else { return };
+        resource.events.emit(SessionEvent::Restarted);
+        self.touched.insert(id);
+        self.feed(Event::GenerationChanged { resource: id, len: None });
+    }
+
+    fn on_store_failed(&mut self, fetch: FetchId, error: Error) {
+        if let Some(running) = self.fetches.get_mut(&fetch) {
+            running.store_error.get_or_insert(error);
+            running.cancel.cancel();
+        }
+    }
+
+    fn on_writer_gone(&mut self) {
+        let all: Vec<ResourceId> = self.resources.keys().copied().collect();
+        for resource in all {
+            self.perform(Action::FailResource { resource, error: Error::Cancelled });
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::StartFetch { fetch, resource, range, lane, class, attempt } => {
+                let Some(known) = self.resources.get(&resource).cloned() else {
+                    debug_assert!(false, "the scheduler fetches only for registered resources");
+                    return;
+                };
+                known.fetches.lock().insert(fetch, (range, class));
+                self.touched.insert(resource);
+                let order = Order { fetch, range, lane, class, attempt };
+                self.start(known, order);
+            }
+            Action::CancelFetch { fetch } => {
+                if let Some(running) = self.fetches.get(&fetch) {
+                    running.cancel.cancel();
+                }
+            }
+            Action::PauseFetch { fetch, paused } => {
+                if let Some(running) = self.fetches.get(&fetch) {
+                    running.pause.send_replace(paused);
+                }
+            }
+            Action::FailDemand { reader, demand, error } => self.fail_demand(reader, demand, error),
+            Action::FailResource { resource, error } => self.fail_resource(resource, error),
+            Action::SetRefill { reader, at } => {
+                if let Some(Known { shared: Some(reader), .. }) = self.readers.get(&reader) {
+                    reader.refill_at.store(at, Ordering::Release);
+                }
+            }
+            Action::EndOfStream { resource } => self.end_of_stream(resource),
+        }
+    }
+
+    fn start(&mut self, resource: Arc<Resource>, order: Order) {
+        let cancel = CancellationToken::new();
+        let (pause, paused) = watch::channel(false);
+        let running = Running {
+            resource: resource.id,
+            cancel: cancel.clone(),
+            pause,
+            range: order.range,
+            written: 0,
+            store_error: None,
+        };
+        self.fetches.insert(order.fetch, running);
+        resource.counters.requests.fetch_add(1, Ordering::Relaxed);
+        resource
+            .events
+            .emit(SessionEvent::FetchStarted { start: order.range.start, end: order.range.end });
+        let task = fetch::run(self.shared.clone(), resource, order, cancel, paused);
+        self.shared.io.spawn(task);
+    }
+
+    fn fail_demand(&mut self, reader: ReaderId, demand: DemandId, error: Error) {
+        let Some(known) = self.readers.get(&reader) else { return };
+        let Some(resource) = self.resources.get(&known.resource) else { return };
+        if known.shared.is_none() {
+            resource.set_opened(OpenState::Failed(error));
+            return;
+        }
+        resource.bytes.fail_wait(reader, demand, error);
+    }
+
+    /// The resource is finished. What is stored of a changed one is void; of any other it stays.
+    fn fail_resource(&mut self, id: ResourceId, error: Error) {
+        let Some(resource) = self.resources.get(&id).cloned() else { return };
+        resource.bytes.fail(error.clone());
+        resource.set_opened(OpenState::Failed(error.clone()));
+        let changed = matches!(error, Error::Changed);
+        resource.events.emit(SessionEvent::Failed { error });
+        let (done, closing) = watch::channel(());
+        self.mark_closing(&resource, closing);
+        self.close(id, changed, done);
+    }
+
+    fn end_of_stream(&mut self, id: ResourceId) {
+        let Some(resource) = self.resources.get(&id) else { return };
+        if let Some(len) = resource.bytes.len()
+            && resource.bytes.commit().is_ok()
+        {
+            resource.events.emit(SessionEvent::EndOfStream { len });
+            let _ = self.shared.job(Job::Sealed { resource: id, len });
+        }
+    }
+
+    /// Stops everything about the resource and gives its asset back.
+    fn close(&mut self, id: ResourceId, discard: bool, done: watch::Sender<()>) {
+        let Some(resource) = self.resources.remove(&id) else { return };
+        self.readers.retain(|_, known| known.resource != id);
+        for running in self.fetches.values().filter(|running| running.resource == id) {
+            running.cancel.cancel();
+        }
+        self.feed(Event::ResourceClosed { resource: id });
+        resource.set_opened(OpenState::Failed(Error::Cancelled));
+        if let Some(key) = resource.key.clone() {
+            let shared = self.shared.clone();
+            self.shared.own.spawn(async move { open::closed(&shared, &key).await });
+        }
+        let _ = self.shared.job(Job::CloseJournal { resource: id, discard, done });
+        self.touched.remove(&id);
+    }
+
+    /// From now on an open of the same key waits until the asset's lock is free again.
+    fn mark_closing(&self, resource: &Resource, closing: watch::Receiver<()>) {
+        let Some(key) = &resource.key else { return };
+        let mut registry = self.shared.registry.lock();
+        if let Some(entry) = registry.get_mut(key)
+            && matches!(entry, Entry::Open { resource: open, .. } if open.id == resource.id)
+        {
+            *entry = Entry::Busy(closing);
+        }
+    }
+
+    /// Refreshes what snapshots show.
+    fn publish(&mut self) {
+        for id in std::mem::take(&mut self.touched) {
+            if let Some(resource) = self.resources.get(&id) {
+                *resource.view.lock() = self.scheduler.view(id);
+                *resource.estimate.lock() = self.scheduler.estimate(resource.origin);
+            }
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        for running in self.fetches.values() {
+            running.cancel.cancel();
+        }
+        for resource in self.resources.values() {
+            resource.bytes.fail(Error::Cancelled);
+            resource.set_opened(OpenState::Failed(Error::Cancelled));
+            resource.events.emit(SessionEvent::Failed { error: Error::Cancelled });
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! One request, from `StartFetch` to `FetchEnded`: asks, checks, and streams the body to the writer.
+//!
+//! It talks to the scheduler at its start, through the writer for each batch, and at its end; it
+//! never asks what to do. Memory: one chunk, and what the write budget lets it queue.
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::assets::Generation;
+use crate::byte_range::ByteRange;
+use crate::engine::end_check;
+use crate::engine::resource::{Info, OpenState, Resource};
+use crate::engine::shared::Shared;
+use crate::engine::writer::{Job, Write};
+use crate::error::Error;
+use crate::events::SessionEvent;
+use crate::ids::{FetchId, Lane};
+use crate::net::redact;
+use crate::net::{Answer, AnswerShape, Expectation, Fault, Net, RangeRequest, Target};
+use crate::sched::{BodyShape, Class, ConnectionUse, Event, Failure, FetchOutcome, Remedy};
+use crate::sync::{Arc, Ordering};
+use crate::validator::{Comparison, Validator};
+
+/// What the scheduler ordered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Order {
+    pub(crate) fetch: FetchId,
+    pub(crate) range: ByteRange,
+    pub(crate) lane: Lane,
+    pub(crate) class: Class,
+    pub(crate) attempt: u32,
+}
+
+/// Runs the request to its end and tells the scheduler.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    resource: Arc<Resource>,
+    order: Order,
+    cancel: CancellationToken,
+    paused: watch::Receiver<bool>,
+) {
+    shared.note_io_thread();
+    let generation = resource.info().generation;
+    let mut fetch = Fetch { shared: shared.clone(), resource, order, generation, paused };
+    let outcome = match cancel.run_until_cancelled(fetch.transfer()).await {
+        Some(Ok(())) => FetchOutcome::Complete,
+        Some(Err(failure)) => FetchOutcome::Failed(failure),
+        None => FetchOutcome::Cancelled,
+    };
+    // Dropped first: a cancelled body must not go on arriving while its end waits in the queue.
+    drop(fetch);
+    let ended = Job::Ended { fetch: order.fetch, outcome: outcome.clone() };
+    if shared.job(ended).is_err() {
+        shared.sched(Event::FetchEnded { fetch: order.fetch, outcome });
+    }
+}
+
+struct Fetch {
+    shared: Arc<Shared>,
+    resource: Arc<Resource>,
+    order: Order,
+    /// Generation of the resource that this request is about.
+    generation: u64,
+    paused: watch::Receiver<bool>,
+}
+
+/// Why the head of an answer cannot be followed by its body.
+enum Refusal {
+    /// Nothing of the range exists; what that says about the length has been noted.
+    PastEnd,
+    /// See [`Failure`].
+    Failed(Failure),
+}
+
+impl Fetch {
+    async fn transfer(&mut self) -> Result<(), Failure> {
+        let (Some(net), Some(target)) = (self.shared.net.clone(), self.resource.target()) else {
+            return Err(fatal(Error::OfflineMiss { range: self.order.range.to_std() }));
+        };
+        let answer = match self.ask(net.as_ref(), &target).await {
+            Ok(answer) => answer,
+            Err(Refusal::PastEnd) => return Ok(()),
+            Err(Refusal::Failed(failure)) => return Err(failure),
+        };
+        self.accept(&answer)?;
+        self.stream(net.as_ref(), &target, answer).await
+    }
+
+    /// Sends the request. A change is asked about once more, around caches, before it is believed:
+    /// an edge node may be stale.
+    async fn ask(&self, net: &dyn Net, target: &Arc<Target>) -> Result<Answer, Refusal> {
+        let mut bypass_caches = false;
+        loop {
+            let request = self.request(bypass_caches);
+            match net.get_range(self.order.lane, target.clone(), request).await {
+                Ok(answer) => return Ok(answer),
+                Err(Fault::Changed(_)) if !bypass_caches => bypass_caches = true,
+                Err(fault) => return Err(self.judge(fault)),
+            }
+        }
+    }
+
+    fn request(&self, bypass_caches: bool) -> RangeRequest {
+        let info = self.resource.info();
+        let validator = info.validator.clone();
+        RangeRequest {
+            range: Some(self.order.range),
+            if_range: validator.as_ref().and_then(|v| v.if_range().map(str::to_owned)),
+            bypass_caches,
+            urgency: Some(urgency(self.order.class)),
+            expect: Expectation {
+                validator,
+                total: self.resource.bytes.len(),
+                content_type: info.content_type,
+            },
+        }
+    }
+
+    fn judge(&self, fault: Fault) -> Refusal {
+        match fault {
+            Fault::NotSatisfiable { total, validator } => self.past_end(total, &validator),
+            fault => Refusal::Failed(failure_of(fault.after(self.order.attempt))),
+        }
+    }
+
+    /// 416: the range begins at or past the end. That says the length if it was unknown, and corrects
+    /// it if the validator agrees (N7); anything else means a change.
+    fn past_end(&self, total: Option<u64>, seen: &Validator) -> Refusal {
+        let start = self.order.range.start;
+        let before = ByteRange::new(0, start);
+        let len = match (self.resource.bytes.len(), total) {
+            (Some(known), None) if start >= known => return Refusal::PastEnd,
+            (Some(known), Some(total)) if start >= known && known == total => {
+                return Refusal::PastEnd;
+            }
+            (Some(_), Some(total)) if total <= start && self.is_same(seen) => total,
+            (Some(_), _) => return Refusal::Failed(changed()),
+            (None, Some(total)) if total <= start => total,
+            (None, None) if self.resource.bytes.missing_in(before).is_empty() => start,
+            (None, _) => {
+                let why = "416 for a range that the resource should have";
+                return Refusal::Failed(self.protocol(why.to_owned()));
+            }
+        };
+        match self.learn_len(len) {
+            Ok(()) => {
+                self.resource.set_opened(OpenState::Open);
+                Refusal::PastEnd
+            }
+            Err(failure) => Refusal::Failed(failure),
+        }
+    }
+
+    fn is_same(&self, seen: &Validator) -> bool {
+        let info = self.resource.info();
+        info.validator.is_some_and(|known| known.compare(seen) == Comparison::Same)
+    }
+
+    fn protocol(&self, why: String) -> Failure {
+        let target = self.resource.target();
+        let url = target.map(|target| redact::url(target.original())).unwrap_or_default();
+        let error = crate::error::NetworkError {
+            url,
+            stage: crate::error::Stage::Headers,
+            kind: crate::error::NetworkErrorKind::Protocol(why),
+            excerpt: None,
+            retry_after: None,
+            attempts: self.order.attempt,
+            source: None,
+        };
+        Failure { error: error.into(), remedy: Remedy::GiveUp }
+    }
+
+    /// Notes what the head says, and tells the scheduler that the body begins.
+    fn accept(&self, answer: &Answer) -> Result<(), Failure> {
+        let resource = &self.resource;
+        if !answer.connection_reused {
+            resource.counters.connections.fetch_add(1, Ordering::Relaxed);
+        }
+        let news = resource.learn(self.generation, |info| News::of(info, answer));
+        let news = news.ok_or_else(changed)?;
+        if let Some(generation) = news.generation {
+            self.queue(Job::BeginGeneration { resource: resource.clone(), generation })?;
+        }
+        if news.validated {
+            self.queue(Job::Validated { resource: resource.id })?;
+        }
+        if news.whole {
+            resource.events.emit(SessionEvent::RangesUnsupported);
+        }
+        if let Some(len) = answer.shape.total() {
+            self.learn_len(len)?;
+        }
+        let shape = match answer.shape {
+            AnswerShape::Part { range, .. } => BodyShape::Part(range),
+            AnswerShape::Whole { .. } => BodyShape::Whole,
+        };
+        let connection = match answer.connection_reused {
+            true => ConnectionUse::Reused,
+            false => ConnectionUse::New,
+        };
+        self.shared.sched(Event::FetchStarted { fetch: self.order.fetch, shape, connection });
+        Ok(())
+    }
+
+    /// Sets the length if it was unknown; one that contradicts what is known means a change.
+    fn learn_len(&self, len: u64) -> Result<(), Failure> {
+        let resource = &self.resource;
+        if resource.bytes.len() == Some(len) {
+            return Ok(());
+        }
+        let learnt = resource.learn(self.generation, |_| resource.bytes.set_len(len).is_ok());
+        if learnt != Some(true) {
+            return Err(changed());
+        }
+        self.queue(Job::LenKnown { resource: resource.id, len })?;
+        self.shared.sched(Event::LenKnown { resource: resource.id, len });
+        Ok(())
+    }
+
+    async fn stream(
+        &mut self,
+        net: &dyn Net,
+        target: &Arc<Target>,
+        mut answer: Answer,
+    ) -> Result<(), Failure> {
+        let mut at = match answer.shape {
+            AnswerShape::Part { range, .. } => range.start,
+            AnswerShape::Whole { .. } => 0,
+        };
+        loop {
+            if self.paused.wait_for(|paused| !paused).await.is_err() {
+                // The driver is gone, and with it everybody who could want the bytes.
+                return Err(fatal(Error::Cancelled));
+            }
+            match answer.body.chunk().await {
+                Ok(Some(bytes)) => {
+                    let len = bytes.len() as u64;
+                    self.write(at, bytes).await?;
+                    at += len;
+                }
+                Ok(None) => break,
+                Err(fault) => return Err(failure_of(fault.after(self.order.attempt))),
+            }
+        }
+        if matches!(answer.shape, AnswerShape::Whole { len: None }) {
+            let proven = answer.body.proves_end();
+            drop(answer);
+            if !proven {
+                end_check::prove(net, target, self.order.lane, at).await.map_err(|error| {
+                    match error {
+                        Ok(fault) => failure_of(fault),
+                        Err(error) => Failure { error, remedy: Remedy::GiveUp },
+                    }
+                })?;
+            }
+            self.learn_len(at)?;
+        }
+        Ok(())
+    }
+
+    /// Hands a chunk to the writer, once the budget has room for it.
+    async fn write(&self, offset: u64, bytes: Bytes) -> Result<(), Failure> {
+        let budget = self.shared.config.net.write_budget;
+        let cost = u32::try_from((bytes.len() as u64).min(budget)).unwrap_or(u32::MAX);
+        let permit = self.shared.write_budget.clone().acquire_many_owned(cost).await;
+        let permit = permit.map_err(|_| fatal(Error::Cancelled))?;
+        let resource = self.resource.clone();
+        let (fetch, generation) = (self.order.fetch, self.generation);
+        self.queue(Job::Write(Write { fetch, resource, generation, offset, bytes, permit }))
+    }
+
+    fn queue(&self, job: Job) -> Result<(), Failure> {
+        self.shared.job(job).map_err(fatal)
+    }
+}
+
+/// What an answer's head says for the first time in this generation.
+struct News {
+    /// The journal may begin.
+    generation: Option<Generation>,
+    /// What was stored before is still what the server has.
+    validated: bool,
+    /// The server does not do ranges.
+    whole: bool,
+}
+
+impl News {
+    fn of(info: &mut Info, answer: &Answer) -> Self {
+        let pinned = info.validator.get_or_insert_with(|| answer.validator.clone()).clone();
+        if info.content_type.is_none() {
+            info.content_type.clone_from(&answer.content_type);
+        }
+        info.final_url = Some(redact::url(&answer.final_url));
+        let begun = std::mem::replace(&mut info.journal_begun, true);
+        let validated = std::mem::replace(&mut info.validated, true);
+        let is_whole = matches!(answer.shape, AnswerShape::Whole { .. });
+        let content_type = info.content_type.clone();
+        Self {
+            generation: (!begun).then_some(Generation { validator: pinned, content_type }),
+            validated: begun && !validated,
+            whole: is_whole && !std::mem::replace(&mut info.whole, is_whole),
+        }
+    }
+}
+
+fn fatal(error: Error) -> Failure {
+    Failure { error, remedy: Remedy::Fatal }
+}
+
+fn changed() -> Failure {
+    fatal(Error::Changed)
+}
+
+/// What may be done about `fault`.
+pub(crate) fn failure_of(fault: Fault) -> Failure {
+    let retry_after = fault.retry_after();
+    let retryable = fault.is_retryable();
+    let error = Error::from(fault);
+    let remedy = match retryable {
+        true => Remedy::Retry { after: retry_after.map(Into::into) },
+        false if error.is_fatal() => Remedy::Fatal,
+        false => Remedy::GiveUp,
+    };
+    Failure { error, remedy }
+}
+
+/// RFC 9218 urgency of a class: 0 is the most urgent, 7 background.
+fn urgency(class: Class) -> u8 {
+    match class {
+        Class::Blocked => 0,
+        Class::FirstWindow | Class::Hint => 1,
+        Class::Secondary => 2,
+        Class::Near => 3,
+        Class::Far => 5,
+        Class::Fill => 7,
+    }
+}

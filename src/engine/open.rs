@@ -1,0 +1,277 @@
+//! Opening: from a source to a resource that the driver knows, shared by all sessions of one key.
+//!
+//! Disk work runs on the engine's blocking threads, in a task of its own: dropping the open future
+//! leaves nothing half-done, the finished resource is then just closed again.
+
+use std::collections::hash_map;
+use std::fs::File;
+
+use tokio::sync::watch;
+use url::Url;
+
+use crate::assets::{Acquired, AssetKey, Journal, Recovered};
+use crate::byte_range::ByteRange;
+use crate::engine::resource::{Info, Resource};
+use crate::engine::shared::{Command, Entry, Shared};
+use crate::engine::source::{Place, Source};
+use crate::engine::writer::Job;
+use crate::error::{Error, StorageError};
+use crate::ids::OriginId;
+use crate::net::Target;
+use crate::sched::Event;
+use crate::storage::{Backend, StreamingResource};
+use crate::sync::Arc;
+
+/// A session's hold on a resource; the last one to go closes it.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    shared: Arc<Shared>,
+    /// What is held.
+    pub(crate) resource: Arc<Resource>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(done) = release(&self.shared, &self.resource) {
+            let _ = self.shared.command(Command::Close { resource: self.resource.id, done });
+        }
+    }
+}
+
+/// Takes one session off. If it was the last, nobody may join from here on, and the closing has
+/// ended when what is returned is dropped.
+fn release(shared: &Shared, resource: &Resource) -> Option<watch::Sender<()>> {
+    let (done, closing) = watch::channel(());
+    let Some(key) = &resource.key else { return Some(done) };
+    let mut registry = shared.registry.lock();
+    match registry.get_mut(key) {
+        Some(Entry::Open { resource: open, sessions }) if open.id == resource.id => {
+            *sessions -= 1;
+            (*sessions == 0).then(|| {
+                registry.insert(key.clone(), Entry::Busy(closing));
+                done
+            })
+        }
+        // It failed before, and was closed by the driver then.
+        _ => None,
+    }
+}
+
+/// Opens `source`, or joins the sessions that have it open.
+pub(crate) async fn open(shared: &Arc<Shared>, source: Source) -> Result<Hold, Error> {
+    let task = {
+        let shared = shared.clone();
+        async move {
+            match source.place.clone() {
+                Place::File(path) => open_file(shared, path).await,
+                Place::Http(url) => open_http(shared, url, source).await,
+            }
+        }
+    };
+    let hold = shared.own.spawn(task).await.map_err(|_| Error::Cancelled)??;
+    hold.resource.opened().await?;
+    Ok(hold)
+}
+
+/// E8: a local file is a resource that is all there, read in place.
+async fn open_file(shared: Arc<Shared>, path: std::path::PathBuf) -> Result<Hold, Error> {
+    let opening = move || {
+        let failed = |source| StorageError::new("opening the file", source).at(&path);
+        let file = File::open(&path).map_err(failed)?;
+        let meta = file.metadata().map_err(failed)?;
+        if !meta.is_file() {
+            return Err(Error::invalid("path", format!("{} is not a file", path.display())));
+        }
+        Ok((file, meta.len()))
+    };
+    let (file, len) = shared.own.spawn_blocking(opening).await.map_err(|_| Error::Cancelled)??;
+    let covered = vec![ByteRange::new(0, len)].into_iter().filter(|r| !r.is_empty()).collect();
+    let bytes = StreamingResource::restored(Backend::file(file), Some(len), covered);
+    let id = shared.names.resource();
+    let resource = Resource::new(id, None, OriginId(0), bytes, None, Info::default());
+    let resource = Arc::new(resource);
+    register(&shared, &resource)?;
+    Ok(Hold { shared, resource })
+}
+
+async fn open_http(shared: Arc<Shared>, url: Url, source: Source) -> Result<Hold, Error> {
+    let key = key_for(&shared, &url, source.key.clone())?;
+    let target = source.target()?;
+    let opening = match Opening::begin(&shared, &key, target.clone()).await {
+        Begun::Joined(hold) => return Ok(hold),
+        Begun::First(opening) => opening,
+    };
+    let found = {
+        let (store, key) = (shared.store.clone(), key.clone());
+        let offline = shared.config.offline;
+        let acquire = move || Found::acquire(&store, &key, offline);
+        shared.own.spawn_blocking(acquire).await.map_err(|_| Error::Cancelled)??
+    };
+    let origin = shared.origin_of(&url);
+    let id = shared.names.resource();
+    let info = found.info();
+    let resource = Resource::new(id, Some(key), origin, found.bytes, target, info);
+    let resource = Arc::new(resource);
+    if let Some(journal) = found.journal {
+        shared.job(Job::KeepJournal { resource: id, journal })?;
+    }
+    let hold = opening.done(resource.clone());
+    register(&shared, &resource)?;
+    Ok(hold)
+}
+
+pub(crate) fn key_for(
+    shared: &Shared,
+    url: &Url,
+    explicit: Option<AssetKey>,
+) -> Result<AssetKey, Error> {
+    if let Some(key) = explicit {
+        return Ok(key);
+    }
+    match shared.key_of.as_ref().and_then(|key_of| key_of(url)) {
+        Some(key) => AssetKey::explicit(&key),
+        None => Ok(AssetKey::for_url(url)),
+    }
+}
+
+/// What the store has of the resource.
+struct Found {
+    bytes: Arc<StreamingResource>,
+    recovered: Recovered,
+    /// `None` if the asset is held elsewhere: then nothing is recorded.
+    journal: Option<Box<Journal>>,
+}
+
+impl Found {
+    fn acquire(
+        store: &crate::assets::AssetStore,
+        key: &AssetKey,
+        offline: bool,
+    ) -> Result<Self, Error> {
+        let lease = match store.acquire(key, offline)? {
+            Acquired::Held(lease) => lease,
+            Acquired::Absent => return Ok(Self::nothing(Backend::memory())),
+            // Streamed without storing; the file has no name and goes with the session.
+            Acquired::Elsewhere => {
+                let failed = |source| StorageError::new("making a temporary file", source);
+                let file = tempfile::tempfile().map_err(failed)?;
+                return Ok(Self::nothing(Backend::file(file)));
+            }
+        };
+        let recovered = lease.recovered.clone();
+        let covered = recovered.covered.clone();
+        let bytes =
+            StreamingResource::restored(Backend::file(lease.data()?), recovered.len, covered);
+        Ok(Self { bytes, recovered, journal: Some(Box::new(lease.into_journal())) })
+    }
+
+    fn nothing(backend: Backend) -> Self {
+        let bytes = StreamingResource::new(backend);
+        Self { bytes, recovered: Recovered::default(), journal: None }
+    }
+
+    fn info(&self) -> Info {
+        let meta = self.recovered.meta.as_ref();
+        Info {
+            validator: meta.map(|meta| meta.validator.clone()),
+            content_type: meta.and_then(|meta| meta.content_type.clone()),
+            journal_begun: meta.is_some(),
+            ..Info::default()
+        }
+    }
+}
+
+fn register(shared: &Arc<Shared>, resource: &Arc<Resource>) -> Result<(), Error> {
+    let opened = Event::ResourceOpened {
+        resource: resource.id,
+        origin: resource.origin,
+        len: resource.bytes.len(),
+        covered: resource.bytes.covered(),
+        online: shared.net.is_some() && resource.target().is_some(),
+    };
+    shared.command(Command::Register { resource: resource.clone(), opened })
+}
+
+/// Our turn to open a key: the registry says busy until `done`, or until this is dropped.
+struct Opening {
+    shared: Arc<Shared>,
+    key: Option<AssetKey>,
+    _busy: watch::Sender<()>,
+}
+
+enum Begun {
+    Joined(Hold),
+    First(Opening),
+}
+
+impl Opening {
+    /// Joins the open resource of `key`, or waits until nobody is opening or closing it.
+    async fn begin(shared: &Arc<Shared>, key: &AssetKey, target: Option<Arc<Target>>) -> Begun {
+        loop {
+            let mut busy = {
+                let mut registry = shared.registry.lock();
+                match registry.entry(key.clone()) {
+                    hash_map::Entry::Vacant(vacant) => {
+                        let (sender, receiver) = watch::channel(());
+                        vacant.insert(Entry::Busy(receiver));
+                        let (shared, key) = (shared.clone(), Some(key.clone()));
+                        return Begun::First(Self { shared, key, _busy: sender });
+                    }
+                    hash_map::Entry::Occupied(mut occupied) => match occupied.get_mut() {
+                        Entry::Open { resource, sessions } => {
+                            *sessions += 1;
+                            if let Some(target) = target {
+                                resource.retarget(target);
+                            }
+                            let (shared, resource) = (shared.clone(), resource.clone());
+                            return Begun::Joined(Hold { shared, resource });
+                        }
+                        Entry::Busy(busy) => busy.clone(),
+                    },
+                }
+            };
+            // Ends with an error when the sender goes, which is what is waited for.
+            while busy.changed().await.is_ok() {}
+            forget_ended(shared, key);
+        }
+    }
+
+    /// Puts the opened resource into the registry, held once.
+    fn done(mut self, resource: Arc<Resource>) -> Hold {
+        if let Some(key) = self.key.take() {
+            let entry = Entry::Open { resource: resource.clone(), sessions: 1 };
+            self.shared.registry.lock().insert(key, entry);
+        }
+        Hold { shared: self.shared.clone(), resource }
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.shared.registry.lock().remove(&key);
+        }
+    }
+}
+
+/// Takes a closing that has ended out of the registry.
+fn forget_ended(shared: &Shared, key: &AssetKey) {
+    let mut registry = shared.registry.lock();
+    if let Some(Entry::Busy(busy)) = registry.get(key)
+        && busy.has_changed().is_err()
+    {
+        registry.remove(key);
+    }
+}
+
+/// Ends when the asset of `resource` is closed and durable; at once if it is not closing.
+pub(crate) async fn closed(shared: &Shared, key: &AssetKey) {
+    let busy = match shared.registry.lock().get(key) {
+        Some(Entry::Busy(busy)) => Some(busy.clone()),
+        Some(Entry::Open { .. }) | None => None,
+    };
+    if let Some(mut busy) = busy {
+        while busy.changed().await.is_ok() {}
+        forget_ended(shared, key);
+    }
+}

@@ -1,0 +1,189 @@
+//! One opened resource: what all its sessions, readers and fetches share.
+//!
+//! Coverage and its waiters live in `storage`; this adds what the answers said about the resource,
+//! whether it is open yet, and its counters. Nothing here decides or waits.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::watch;
+
+use crate::assets::AssetKey;
+use crate::byte_range::ByteRange;
+use crate::error::Error;
+use crate::events::EventHub;
+use crate::ids::{FetchId, OriginId, ResourceId};
+use crate::net::Target;
+use crate::sched::{Class, Estimate, ResourceView};
+use crate::storage::StreamingResource;
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::validator::Validator;
+
+/// How far opening has come.
+#[derive(Debug, Clone)]
+pub(crate) enum OpenState {
+    /// Waiting for the first answer.
+    Pending,
+    /// Bytes can be asked for.
+    Open,
+    /// Opening failed; the resource is of no use.
+    Failed(Error),
+}
+
+/// What the answers said so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Info {
+    /// Counts the restarts, as the bytes do; answers to an earlier generation are void.
+    pub(crate) generation: u64,
+    /// Pinned by the log or by the first answer; later answers must agree.
+    pub(crate) validator: Option<Validator>,
+    /// Media type, as the server says.
+    pub(crate) content_type: Option<String>,
+    /// Where the redirects ended, without userinfo and query values.
+    pub(crate) final_url: Option<String>,
+    /// Whether an answer of this session agreed with the validator.
+    pub(crate) validated: bool,
+    /// Whether the server was seen not to do ranges.
+    pub(crate) whole: bool,
+    /// Whether a journal of this generation has been begun, so that received bytes may be recorded.
+    pub(crate) journal_begun: bool,
+}
+
+/// Counters of one resource, since it was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Requests sent.
+    pub(crate) requests: AtomicU64,
+    /// Connections made for them.
+    pub(crate) connections: AtomicU64,
+    /// Body bytes received.
+    pub(crate) bytes_fetched: AtomicU64,
+    /// Body bytes received that were covered already, or thrown away.
+    pub(crate) bytes_wasted: AtomicU64,
+}
+
+/// One opened resource.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    /// Its name in the scheduler.
+    pub(crate) id: ResourceId,
+    /// Its name in the store; a local file has none.
+    pub(crate) key: Option<AssetKey>,
+    /// The origin that its requests count against.
+    pub(crate) origin: OriginId,
+    /// Bytes, coverage and waiters.
+    pub(crate) bytes: Arc<StreamingResource>,
+    /// Where requests go; the newest opener's headers count.
+    target: Mutex<Option<Arc<Target>>>,
+    info: Mutex<Info>,
+    /// Whether a reader was given a byte, or the application was told the length.
+    used: AtomicBool,
+    opened: watch::Sender<OpenState>,
+    /// What the scheduler last said about this resource, for snapshots.
+    pub(crate) view: Mutex<ResourceView>,
+    /// What the scheduler last believed about its origin, for snapshots.
+    pub(crate) estimate: Mutex<Estimate>,
+    /// Running fetches, for snapshots.
+    pub(crate) fetches: Mutex<BTreeMap<FetchId, (ByteRange, Class)>>,
+    /// See [`Counters`].
+    pub(crate) counters: Counters,
+    /// Listeners of all its sessions.
+    pub(crate) events: EventHub,
+}
+
+impl Resource {
+    /// A resource whose opening is pending.
+    pub(crate) fn new(
+        id: ResourceId,
+        key: Option<AssetKey>,
+        origin: OriginId,
+        bytes: Arc<StreamingResource>,
+        target: Option<Arc<Target>>,
+        info: Info,
+    ) -> Self {
+        Self {
+            id,
+            key,
+            origin,
+            bytes,
+            target: Mutex::new(target),
+            info: Mutex::new(info),
+            used: AtomicBool::new(false),
+            opened: watch::Sender::new(OpenState::Pending),
+            view: Mutex::default(),
+            estimate: Mutex::default(),
+            fetches: Mutex::default(),
+            counters: Counters::default(),
+            events: EventHub::default(),
+        }
+    }
+
+    /// Where requests go now; `None` for a local file.
+    pub(crate) fn target(&self) -> Option<Arc<Target>> {
+        self.target.lock().clone()
+    }
+
+    /// Sends later requests to `target`.
+    pub(crate) fn retarget(&self, target: Arc<Target>) {
+        *self.target.lock() = Some(target);
+    }
+
+    /// What the answers said so far.
+    pub(crate) fn info(&self) -> Info {
+        self.info.lock().clone()
+    }
+
+    /// Voids every byte, the length and what is known of the present generation, and begins the
+    /// next one. Only the writer thread does this, between two writes.
+    pub(crate) fn begin_next_generation(&self, notice: Error) {
+        {
+            let mut info = self.info.lock();
+            *info = Info { generation: info.generation + 1, ..Info::default() };
+        }
+        // What `learn` let in just before is voided here.
+        self.bytes.restart(None, notice);
+    }
+
+    /// Takes over what an answer says, if it belongs to the present generation; `None` if not.
+    pub(crate) fn learn<T>(
+        &self,
+        generation: u64,
+        change: impl FnOnce(&mut Info) -> T,
+    ) -> Option<T> {
+        let mut info = self.info.lock();
+        (info.generation == generation).then(|| change(&mut info))
+    }
+
+    /// From now on a change of the resource cannot go unnoticed by the application.
+    pub(crate) fn mark_used(&self) {
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether the application knows anything of the present generation.
+    pub(crate) fn is_used(&self) -> bool {
+        self.used.load(Ordering::Acquire)
+    }
+
+    /// Says how far opening has come. Only the first outcome counts.
+    pub(crate) fn set_opened(&self, state: OpenState) {
+        self.opened.send_if_modified(|now| {
+            let first = matches!(now, OpenState::Pending);
+            if first {
+                *now = state;
+            }
+            first
+        });
+    }
+
+    /// Waits until opening has succeeded or failed.
+    pub(crate) async fn opened(&self) -> Result<(), Error> {
+        let mut opened = self.opened.subscribe();
+        let state = opened.wait_for(|state| !matches!(state, OpenState::Pending)).await;
+        match state.map(|state| state.clone()) {
+            Ok(OpenState::Open) => Ok(()),
+            Ok(OpenState::Failed(error)) => Err(error),
+            Ok(OpenState::Pending) | Err(_) => Err(Error::Cancelled),
+        }
+    }
+}

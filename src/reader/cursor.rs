@@ -1,0 +1,280 @@
+//! What a read and a seek do, whatever way the caller waits.
+//!
+//! A read looks at these in this order: the session's end, a fatal error given before, orders from a
+//! handle, bytes it may read without asking, the store's coverage. Only a byte that is missing makes a
+//! demand, and only a demand can cause a request.
+
+use std::io::SeekFrom;
+use std::task::{Context, Poll};
+
+use crate::byte_range::ByteRange;
+use crate::engine::reader_state::ReaderState;
+use crate::engine::shared::Command;
+use crate::error::Error;
+use crate::ids::DemandId;
+use crate::sched::{Event, Urgency};
+use crate::session::SessionShared;
+use crate::storage::{Look, Run, Waited, Waiter};
+use crate::sync::{Arc, Ordering};
+
+/// What a read came to.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// So many bytes are in the buffer; zero only at a proven end, or for an empty buffer.
+    Done(usize),
+    /// The byte at the cursor is missing, and asked for.
+    Missing(Demanded),
+}
+
+/// A demand that is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Demanded {
+    demand: DemandId,
+    at: u64,
+}
+
+impl Demanded {
+    /// A read waits for its first byte alone; the others are a bonus.
+    fn first_byte(self) -> ByteRange {
+        ByteRange::at(self.at, 1)
+    }
+}
+
+/// A position in a session, and the means to read there.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    session: Arc<SessionShared>,
+    shared: Arc<ReaderState>,
+    waiter: Waiter,
+    /// What may be read without asking.
+    run: Run,
+    position: u64,
+    /// Where the scheduler believes that reading goes on.
+    expected: u64,
+    /// The demand that nothing has answered yet.
+    demanded: Option<Demanded>,
+    /// A fatal error, given again to every later read (E7).
+    fatal: Option<Error>,
+}
+
+impl Cursor {
+    /// A cursor at the start.
+    pub(crate) fn new(session: Arc<SessionShared>) -> Self {
+        let id = session.engine().shared.names.reader();
+        let waiter = session.resource.bytes.waiter(id);
+        let shared = Arc::new(ReaderState::new(id, waiter.nudger()));
+        session.add_reader(shared.clone());
+        let resource = session.resource.clone();
+        let reader = shared.clone();
+        // After the end of the engine nobody hears it, and every read says so.
+        let _ = session.engine().shared.command(Command::ReaderOpened {
+            resource,
+            reader,
+            position: 0,
+        });
+        Self {
+            session,
+            shared,
+            waiter,
+            run: Run::none(),
+            position: 0,
+            expected: 0,
+            demanded: None,
+            fatal: None,
+        }
+    }
+
+    /// What a handle needs.
+    pub(crate) fn shared(&self) -> &Arc<ReaderState> {
+        &self.shared
+    }
+
+    /// The session it belongs to.
+    pub(crate) fn session(&self) -> &Arc<SessionShared> {
+        &self.session
+    }
+
+    /// Reads what is there. Never waits.
+    pub(crate) fn step(&mut self, buf: &mut [u8]) -> Result<Step, Error> {
+        if buf.is_empty() {
+            return Ok(Step::Done(0));
+        }
+        let step = self.look_around().and_then(|()| self.read_or_demand(buf));
+        step.inspect_err(|error| self.keep_fatal(error))
+    }
+
+    fn keep_fatal(&mut self, error: &Error) {
+        if error.is_fatal() {
+            self.fatal.get_or_insert_with(|| error.clone());
+        }
+    }
+
+    fn look_around(&mut self) -> Result<(), Error> {
+        if self.session.is_ended() {
+            return Err(Error::Cancelled);
+        }
+        if let Some(error) = &self.fatal {
+            return Err(error.clone());
+        }
+        let Some(orders) = self.shared.take_orders() else { return Ok(()) };
+        if let Some(position) = orders.seek {
+            self.position = position;
+            self.shared.position.store(position, Ordering::Relaxed);
+        }
+        if orders.interrupt { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    fn read_or_demand(&mut self, buf: &mut [u8]) -> Result<Step, Error> {
+        loop {
+            let bytes = &self.session.resource.bytes;
+            if let Some(n) = bytes.read_run(&mut self.run, self.position, buf)? {
+                self.advance(n);
+                return Ok(Step::Done(n));
+            }
+            match self.waiter.look(self.position) {
+                Look::Covered(run) => self.take(run),
+                Look::End => {
+                    self.withdraw();
+                    return Ok(Step::Done(0));
+                }
+                Look::Missing => return Ok(Step::Missing(self.demand(buf.len()))),
+                Look::Failed(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Bytes were found by asking: the scheduler hears of it, since this may be another place than where
+    /// it reads ahead.
+    fn take(&mut self, run: Run) {
+        self.run = run;
+        self.withdraw();
+        if self.position != self.expected {
+            self.tell_position();
+        }
+    }
+
+    fn tell_position(&mut self) {
+        self.expected = self.position;
+        self.shared.refill_at.store(u64::MAX, Ordering::Release);
+        let (reader, position) = (self.shared.id, self.position);
+        self.session.engine().shared.sched(Event::Moved { reader, position });
+    }
+
+    fn advance(&mut self, n: usize) {
+        match self.demanded {
+            Some(demanded) if demanded.at == self.position => self.demanded = None,
+            Some(_) => self.withdraw(),
+            None => {
+                self.shared.hits.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let shared = &self.shared;
+        self.position += n as u64;
+        shared.bytes_read.fetch_add(n as u64, Ordering::Relaxed);
+        shared.position.store(self.position, Ordering::Relaxed);
+        self.session.resource.mark_used();
+        if self.expected == self.position - n as u64 {
+            self.expected = self.position;
+            if self.position >= shared.refill_at.load(Ordering::Acquire) {
+                self.tell_position();
+            }
+        } else {
+            self.tell_position();
+        }
+    }
+
+    /// Asks for the byte at the cursor, once for each place.
+    fn demand(&mut self, wanted: usize) -> Demanded {
+        if let Some(demanded) = self.demanded
+            && demanded.at == self.position
+        {
+            return demanded;
+        }
+        self.shared.waits.fetch_add(1, Ordering::Relaxed);
+        let engine = &self.session.engine().shared;
+        let demand = DemandId(engine.names.demand.next());
+        let demanded = Demanded { demand, at: self.position };
+        self.demanded = Some(demanded);
+        self.expected = self.position;
+        engine.sched(Event::Demand {
+            reader: self.shared.id,
+            demand,
+            range: ByteRange::at(self.position, wanted as u64),
+            urgency: Urgency::Blocked,
+        });
+        demanded
+    }
+
+    /// Takes back the demand that nothing has answered yet, if there is one.
+    pub(crate) fn withdraw(&mut self) {
+        let Some(Demanded { demand, .. }) = self.demanded.take() else { return };
+        self.waiter.withdraw();
+        let reader = self.shared.id;
+        self.session.engine().shared.sched(Event::DemandWithdrawn { reader, demand });
+    }
+
+    /// Waits for what `step` demanded; ready means that another `step` is worth it.
+    pub(crate) fn poll_wait(
+        &mut self,
+        demanded: Demanded,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        let waited = self.waiter.poll_ready(demanded.first_byte(), demanded.demand, cx);
+        waited.map(|waited| self.waited(waited))
+    }
+
+    /// The same, blocking the thread.
+    pub(crate) fn wait(&mut self, demanded: Demanded) -> Result<(), Error> {
+        let waited = self.waiter.wait_ready(demanded.first_byte(), demanded.demand);
+        self.waited(waited)
+    }
+
+    fn waited(&mut self, waited: Waited) -> Result<(), Error> {
+        match waited {
+            Waited::Ready(run) => self.run = run,
+            Waited::End | Waited::Nudged => {}
+            Waited::Failed(error) => {
+                self.demanded = None;
+                // Whoever ended the session wanted to say just that.
+                let error = if self.session.is_ended() { Error::Cancelled } else { error };
+                self.keep_fatal(&error);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the next read begins. A seek that a handle ordered counts from when it is noticed.
+    pub(crate) fn position(&self) -> u64 {
+        self.shared.position.load(Ordering::Relaxed)
+    }
+
+    /// Moves the cursor: no I/O, no waiting (E5).
+    pub(crate) fn seek(&mut self, to: SeekFrom) -> Result<u64, Error> {
+        if let Some(Some(position)) = self.shared.take_orders().map(|orders| orders.seek) {
+            self.position = position;
+        }
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(by) => self.position.checked_add_signed(by),
+            SeekFrom::End(by) => {
+                let len = self.session.resource.bytes.len().ok_or(Error::UnknownLength)?;
+                self.session.resource.mark_used();
+                len.checked_add_signed(by)
+            }
+        };
+        let Some(position) = position else {
+            return Err(Error::invalid("seek", "the position would be negative or past 2^64"));
+        };
+        self.position = position;
+        self.shared.position.store(position, Ordering::Relaxed);
+        Ok(position)
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        self.session.remove_reader(&self.shared);
+        self.session.engine().shared.sched(Event::ReaderClosed { reader: self.shared.id });
+    }
+}

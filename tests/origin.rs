@@ -5,8 +5,6 @@
 mod clients;
 #[path = "origin/faults.rs"]
 mod faults;
-#[path = "origin/support.rs"]
-mod helpers;
 mod support;
 
 use std::io::{ErrorKind, Write};
@@ -252,39 +250,6 @@ fn a_replaced_content_lets_the_old_answer_finish() {
     gate.open();
     assert!(pattern::check(&raw.exactly(100), 0, 7));
     assert!(pattern::check(&raw.get("/big.bin", &[]).1, 0, 8));
-}
-
-#[test]
-fn connections_can_be_broken_idle_or_not() {
-    let (origin, mut idle) = serving();
-    idle.get("/big.bin", &["Range: bytes=0-9"]);
-    let gate = Gate::new();
-    origin.rule("/big.bin", Rule::gate_body(10, &gate).once());
-    let mut busy = Raw::connect(origin.addr());
-    busy.send("GET", "/big.bin", &[]);
-    busy.head();
-    gate.wait_arrived(1);
-    let log = origin.log();
-    assert_eq!((log.most_at_once(), log.open_connections()), (1, 2));
-    origin.break_connections(false);
-    assert!(idle.rest().1.is_ok() && busy.rest().1.is_ok());
-    origin.wait_closed();
-
-    let mut idle = Raw::connect(origin.addr());
-    idle.get("/big.bin", &["Range: bytes=0-9"]);
-    origin.break_connections(true);
-    assert_eq!(idle.rest().1.expect_err("a reset").kind(), ErrorKind::ConnectionReset);
-    Raw::connect(origin.addr()).get("/big.bin", &["Range: bytes=0-9"]);
-}
-
-#[test]
-fn an_answer_that_says_close_is_the_last() {
-    let (origin, mut raw) = serving();
-    origin.rule("/big.bin", Rule::header("Connection", "close"));
-    let (head, _) = raw.get("/big.bin", &["Range: bytes=0-9"]);
-    assert_eq!(head.headers.iter().filter(|(name, _)| name == "connection").count(), 1);
-    assert!(raw.rest().0.is_empty());
-    assert!(origin.log()[0].is_finished());
 }
 
 #[test]

@@ -49,8 +49,7 @@ async fn reqwest_gets_the_bytes_by_either_version_and_through_the_link() {
 #[tokio::test]
 async fn reqwest_speaks_tls_and_agrees_on_http2() {
     let tls = tls(&["h2", "http/1.1"]);
-    let link = Link::new(Duration::from_millis(2), 400_000_000);
-    let origin = Origin::builder().link(link).tls(tls.acceptor).start();
+    let origin = Origin::builder().tls(tls.acceptor).start();
     origin.put("/big.bin", Content::pattern(LEN).seed(7));
     assert!(origin.url("/").starts_with("https://"));
     for (protocols, expected) in [(vec!["h2"], "HTTP/2.0"), (vec!["http/1.1"], "HTTP/1.1")] {

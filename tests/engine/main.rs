@@ -1,0 +1,10 @@
+//! The engine against a scripted origin: what `docs/SEMANTICS.md` promises, over real sockets on loopback.
+//!
+//! No test waits by sleeping: the origin's gates and log say when something has happened.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+mod ends;
+mod reading;

@@ -1,0 +1,96 @@
+//! Shared by the engine's tests: engines that fail fast, and reads that check every byte.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::time::Duration;
+
+pub(crate) use kithara_file::origin::{Content, Gate, Origin, Rule, pattern};
+pub(crate) use kithara_file::{Config, Engine, Error, Events, Reader, Session, SessionEvent};
+
+pub(crate) const MIB: u64 = 1 << 20;
+
+/// Retries without noticeable pauses, so that tests of failures are quick.
+pub(crate) fn quick() -> Config {
+    let mut config = Config::default();
+    let retry = &mut config.tunables.retry;
+    retry.max_attempts = 3;
+    retry.backoff = Duration::from_millis(1);
+    retry.max_backoff = Duration::from_millis(2);
+    config
+}
+
+/// As [`quick`], without read-ahead: each request is one that a read asked for.
+pub(crate) fn frugal() -> Config {
+    let mut config = quick();
+    config.tunables.readahead.enabled = false;
+    config.tunables.readahead.whole_file = 0;
+    config
+}
+
+pub(crate) fn engine(config: Config) -> Engine {
+    Engine::builder().config(config).build().unwrap()
+}
+
+/// An origin with `/file` of self-checking content.
+pub(crate) fn origin(len: u64) -> Origin {
+    let origin = Origin::start();
+    origin.put("/file", Content::pattern(len));
+    origin
+}
+
+pub(crate) fn open(engine: &Engine, origin: &Origin) -> Session {
+    engine.open_blocking(origin.url("/file")).unwrap()
+}
+
+/// Reads `len` bytes at `at` and checks each.
+#[track_caller]
+pub(crate) fn check_at(reader: &mut Reader, at: u64, len: usize) {
+    reader.seek(SeekFrom::Start(at)).unwrap();
+    let mut buf = vec![0; len];
+    reader.read_exact(&mut buf).unwrap();
+    assert_eq!(pattern::first_wrong(&buf, at, 0), None, "at {at}");
+}
+
+/// Reads from the cursor to the end, checks each byte, and returns how many there were.
+#[track_caller]
+pub(crate) fn check_to_end(reader: &mut Reader) -> u64 {
+    let mut at = reader.stream_position().unwrap();
+    let start = at;
+    let mut buf = vec![0; 64 << 10];
+    loop {
+        let n = reader.read(&mut buf).unwrap();
+        if n == 0 {
+            return at - start;
+        }
+        assert_eq!(pattern::first_wrong(&buf[..n], at, 0), None, "at {at}");
+        at += n as u64;
+    }
+}
+
+/// The engine's error of a read that must fail.
+#[track_caller]
+pub(crate) fn failed_read(reader: &mut Reader) -> Error {
+    let error = reader.read(&mut [0; 16]).unwrap_err();
+    Error::from_io(&error).unwrap_or_else(|| panic!("not the engine's error: {error:?}")).clone()
+}
+
+/// Runs `future` on a runtime of its own, with a bound that only a hang reaches.
+#[track_caller]
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(30), future).await.expect("it hangs")
+    })
+}
+
+/// Waits for the end of the stream to be told, and gives the length that was told.
+#[track_caller]
+pub(crate) fn until_end_of_stream(events: &mut Events) -> u64 {
+    block_on(async {
+        loop {
+            let event = events.next().await.expect("the session goes on");
+            if let SessionEvent::EndOfStream { len } = event {
+                return len;
+            }
+        }
+    })
+}

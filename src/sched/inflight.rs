@@ -87,6 +87,8 @@ impl Fetch {
         self.last = now;
         self.meter.begin(now);
         match shape {
+            // An empty part proves nothing: what was asked for is still to come.
+            BodyShape::Part(range) if range.is_empty() => {}
             BodyShape::Part(range) => {
                 self.head = range.start;
                 self.low = self.low.min(range.start);

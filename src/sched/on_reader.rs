@@ -123,11 +123,15 @@ impl Scheduler {
 
     /// A cursor left its place. What runs there has a grace; a move during the grace ends it.
     fn left(&mut self, id: ResourceId, out: &mut Vec<Action>) {
-        if self.timers.at(Timer::SeekGrace(id)).is_some() {
+        if self.resources.get(&id).is_some_and(|resource| resource.in_grace) {
             self.judge(id, out);
         }
         self.timers.clear(Timer::SeekGrace(id));
         self.judge_soon(id);
+        let armed = self.timers.at(Timer::SeekGrace(id)).is_some();
+        if let Some(resource) = self.resources.get_mut(&id) {
+            resource.in_grace = armed;
+        }
     }
 
     /// Looks at the fetches of a resource after the grace, unless that is to happen anyway.
@@ -140,9 +144,10 @@ impl Scheduler {
 
     /// Cancels the fetches that nobody wants any more, unless they are as good as done.
     pub(super) fn judge(&mut self, id: ResourceId, out: &mut Vec<Action>) {
-        let Some(resource) = self.resources.get(&id) else {
+        let Some(resource) = self.resources.get_mut(&id) else {
             return;
         };
+        resource.in_grace = false;
         let outlook =
             Self::outlook(resource, self.now, &self.tunables, &self.origins, &self.fetches);
         for fetch in judge::unwanted(resource, &outlook) {

@@ -201,8 +201,11 @@ impl Scheduler {
         };
         let ahead = cursor.refill.filter(|set| *set > cursor.position);
         let filling = cursor.stream.as_ref().is_some_and(|stream| stream.filling);
-        // While filling, a mark that is still ahead and comes sooner does as well.
-        let keep = ahead.is_some_and(|set| set == at || (filling && set < at && at != u64::MAX));
+        // A mark that is still ahead and comes sooner, or hardly later, does as well: no chatter.
+        let near = at.abs_diff(cursor.position) / 8;
+        let keep = ahead.is_some_and(|set| {
+            set == at || (at != u64::MAX && (filling && set < at || set.abs_diff(at) <= near))
+        });
         if !keep {
             cursor.refill = Some(at);
             out.push(Action::SetRefill { reader, at });

@@ -127,8 +127,9 @@ impl Planner<'_> {
 
     /// Wants the hole at `at`, from that very byte on. Bytes of the fetch `over` count as hole.
     fn open(&mut self, since: Micros, reader: ReaderId, at: u64, over: Option<FetchId>) {
-        let last = self.last_size(reader);
-        let size = size::blocked(last, self.outlook);
+        let (last, reading_on) =
+            self.stream(reader).map_or((0, false), |stream| (stream.last_size, stream.confirmed));
+        let size = size::blocked(last, reading_on, self.outlook);
         let free = |state| match state {
             None => true,
             Some(SegmentState::InFlight(id)) => Some(id) == over,

@@ -44,6 +44,10 @@ pub(crate) struct Window {
     pub(crate) range: ByteRange,
     /// Its size before clipping, in bytes.
     pub(crate) size: u64,
+    /// Whether its reader went on from where it began.
+    pub(crate) settled: bool,
+    /// Where its run began, if it grows with what is read since then.
+    pub(crate) grows_from: Option<u64>,
 }
 
 /// One open resource.
@@ -81,6 +85,8 @@ pub(crate) struct Resource {
     pub(crate) queued: Vec<ByteRange>,
     /// After how many more bytes a new plan may want more.
     pub(crate) watch: Option<u64>,
+    /// Whether a cursor left its place so lately that what runs there still has its grace.
+    pub(crate) in_grace: bool,
 }
 
 impl Resource {
@@ -113,6 +119,7 @@ impl Resource {
             probed: false,
             queued: Vec::new(),
             watch: None,
+            in_grace: false,
         }
     }
 
@@ -131,10 +138,13 @@ impl Resource {
         let window = |(rank, reader): (usize, &ReaderId)| {
             let cursor = self.cursors.one(*reader)?;
             let stream = cursor.stream.as_ref()?;
-            let whole = stream.window(now, self.rate(cursor), config);
+            let rate = self.rate(cursor);
+            let whole = stream.window(now, cursor.position, rate, config);
             let size = share(whole, rank, count, config.initial_window);
             let range = ByteRange::at(cursor.position, size).until(self.map.end());
-            Some(Window { reader: *reader, primary: rank == 0, range, size })
+            let grows_from = (stream.confirmed && rate.is_none()).then_some(stream.start);
+            let (primary, settled) = (rank == 0, stream.confirmed);
+            Some(Window { reader: *reader, primary, range, size, settled, grows_from })
         };
         active.iter().enumerate().filter_map(window).collect()
     }
@@ -142,7 +152,8 @@ impl Resource {
     /// How far ahead of its cursor a reader may jump without leaving its stream, in bytes.
     pub(crate) fn reach(&self, reader: ReaderId, now: Micros, config: &ReadaheadConfig) -> u64 {
         self.cursors.one(reader).map_or(0, |cursor| {
-            cursor.stream.as_ref().map_or(0, |s| s.window(now, self.rate(cursor), config))
+            let rate = self.rate(cursor);
+            cursor.stream.as_ref().map_or(0, |s| s.window(now, cursor.position, rate, config))
         })
     }
 

@@ -43,15 +43,15 @@ pub(crate) fn least_ahead(window: u64, tunables: &Tunables) -> u64 {
 }
 
 /// A request for a blocked read whose stream last asked for `last` bytes: one that runs dry while
-/// reading on goes on doubling.
-pub(crate) fn blocked(last: u64, outlook: &Outlook<'_>) -> u64 {
-    match outlook.tunables.readahead.enabled {
+/// `reading_on` goes on doubling.
+pub(crate) fn blocked(last: u64, reading_on: bool, outlook: &Outlook<'_>) -> u64 {
+    match outlook.tunables.readahead.enabled && reading_on {
         true => ahead(last, outlook),
         false => first(outlook),
     }
 }
 
-/// The first `size` bytes of `gap`, ending at a slice's end where that leaves anything. A gap that
+/// The first `size` bytes of `gap`, ending at a slice's end where that leaves half of them. A gap that
 /// is not larger is taken as it is.
 pub(crate) fn cut(gap: ByteRange, size: u64) -> ByteRange {
     let end = gap.start.saturating_add(size);
@@ -59,21 +59,25 @@ pub(crate) fn cut(gap: ByteRange, size: u64) -> ByteRange {
         return gap;
     }
     let aligned = end / SLICE * SLICE;
-    ByteRange::new(gap.start, if aligned > gap.start { aligned } else { end })
+    let worth = aligned.saturating_sub(gap.start) >= size.div_ceil(2);
+    ByteRange::new(gap.start, if worth { aligned } else { end })
 }
 
 /// Where the reader of `window` is to say that it got there; what it has reaches to `gap`.
 ///
 /// Resting: where half of the window is left. Filling: often enough that the window moves on with
-/// the reader, and before it runs dry.
+/// the reader, and before it runs dry. After a seek: soon, because going on opens the window.
 pub(crate) fn refill_mark(window: &Window, gap: u64, filling: bool) -> u64 {
     let at = window.range.start;
     if gap == u64::MAX {
         return u64::MAX;
     }
-    if !filling {
-        return gap.saturating_sub(window.size / 2).max(at + 1);
+    if filling || !window.settled {
+        let have = gap.saturating_sub(at);
+        return at.saturating_add((window.size / 4).min((have / 2).max(LEAST_STEP)).max(1));
     }
-    let have = gap.saturating_sub(at);
-    at.saturating_add((window.size / 4).min((have / 2).max(LEAST_STEP)).max(1))
+    let half = gap.saturating_sub(window.size / 2);
+    // A window that grows with what is read since `start` is half empty halfway from there.
+    let halfway = window.grows_from.map_or(half, |start| start + (gap - start.min(gap)) / 2);
+    half.min(halfway).max(at + 1)
 }

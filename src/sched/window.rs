@@ -1,7 +1,8 @@
 //! How far to read ahead of one cursor, and how fast it consumes.
 //!
 //! Known rate: so many seconds of media, more the longer it plays. Unknown rate: a small window that
-//! doubles whenever a sequential read runs dry. A far seek lets it collapse.
+//! doubles whenever a sequential read runs dry, and is never less than twice what was read in one go. A
+//! far seek lets it collapse.
 
 use crate::config::ReadaheadConfig;
 use crate::time::Micros;
@@ -87,8 +88,14 @@ impl Stream {
         }
     }
 
-    /// The window, in bytes, for a consumption of `rate` bytes per second.
-    pub(crate) fn window(&self, now: Micros, rate: Option<f64>, config: &ReadaheadConfig) -> u64 {
+    /// The window at `at`, in bytes, for a consumption of `rate` bytes per second.
+    pub(crate) fn window(
+        &self,
+        now: Micros,
+        at: u64,
+        rate: Option<f64>,
+        config: &ReadaheadConfig,
+    ) -> u64 {
         if !config.enabled {
             return 0;
         }
@@ -96,7 +103,8 @@ impl Stream {
             return self.first_window(rate, config);
         }
         let Some(rate) = rate else {
-            return self.grown.min(config.max_window);
+            let read = at.saturating_sub(self.start);
+            return self.grown.max(read.saturating_mul(2)).min(config.max_window);
         };
         let played = now.since(self.since).as_secs_f64();
         let ahead = config.start.as_secs_f64() + config.growth * played;
@@ -135,51 +143,61 @@ mod tests {
         let config = ReadaheadConfig::default();
         let stream = playing(&config);
         let rate = Some(500_000.0);
-        assert_eq!(stream.window(s(0), rate, &config), 5_000_000);
-        assert_eq!(stream.window(s(20), rate, &config), 10_000_000);
-        assert_eq!(stream.window(s(100), rate, &config), 30_000_000);
-        assert_eq!(stream.window(s(1000), rate, &config), 30_000_000);
+        assert_eq!(stream.window(s(0), 0, rate, &config), 5_000_000);
+        assert_eq!(stream.window(s(20), 0, rate, &config), 10_000_000);
+        assert_eq!(stream.window(s(100), 0, rate, &config), 30_000_000);
+        assert_eq!(stream.window(s(1000), 0, rate, &config), 30_000_000);
     }
 
     #[test]
     fn p4_the_window_stays_between_its_limits() {
         let config = ReadaheadConfig::default();
         let stream = playing(&config);
-        assert_eq!(stream.window(s(0), Some(1000.0), &config), 2 * MIB);
-        assert_eq!(stream.window(s(0), Some(1e9), &config), 64 * MIB);
+        assert_eq!(stream.window(s(0), 0, Some(1000.0), &config), 2 * MIB);
+        assert_eq!(stream.window(s(0), 0, Some(1e9), &config), 64 * MIB);
     }
 
     #[test]
     fn p4_without_a_rate_the_window_doubles_when_a_read_runs_dry() {
         let config = ReadaheadConfig::default();
         let mut stream = playing(&config);
-        assert_eq!(stream.window(s(0), None, &config), 256 * KIB);
+        assert_eq!(stream.window(s(0), 0, None, &config), 256 * KIB);
         stream.ran_dry(128 * KIB - 1, &config);
-        assert_eq!(stream.window(s(0), None, &config), 256 * KIB);
+        assert_eq!(stream.window(s(0), 0, None, &config), 256 * KIB);
         stream.ran_dry(128 * KIB, &config);
-        assert_eq!(stream.window(s(0), None, &config), 512 * KIB);
+        assert_eq!(stream.window(s(0), 0, None, &config), 512 * KIB);
         stream.ran_dry(128 * KIB + 256 * KIB - 1, &config);
-        assert_eq!(stream.window(s(0), None, &config), 512 * KIB);
+        assert_eq!(stream.window(s(0), 0, None, &config), 512 * KIB);
         for at in 1..40 {
             stream.ran_dry(at * 64 * MIB, &config);
         }
-        assert_eq!(stream.window(s(0), None, &config), 64 * MIB);
+        assert_eq!(stream.window(s(0), 0, None, &config), 64 * MIB);
+    }
+
+    #[test]
+    fn p4_without_a_rate_the_window_is_twice_what_was_read_in_one_go() {
+        let config = ReadaheadConfig::default();
+        let mut stream = Stream::begin(MIB, s(0), &config);
+        stream.confirmed = true;
+        assert_eq!(stream.window(s(0), MIB + 128 * KIB, None, &config), 256 * KIB);
+        assert_eq!(stream.window(s(0), 2 * MIB, None, &config), 2 * MIB);
+        assert_eq!(stream.window(s(0), 90 * MIB, None, &config), 64 * MIB);
     }
 
     #[test]
     fn p4_until_a_reader_goes_on_only_its_first_window_is_fetched() {
         let config = ReadaheadConfig::default();
         let stream = Stream::begin(7, s(0), &config);
-        assert_eq!(stream.window(s(0), Some(5e5), &config), 500_000);
-        assert_eq!(stream.window(s(0), Some(5e4), &config), 256 * KIB);
-        assert_eq!(stream.window(s(0), None, &config), 256 * KIB);
+        assert_eq!(stream.window(s(0), 0, Some(5e5), &config), 500_000);
+        assert_eq!(stream.window(s(0), 0, Some(5e4), &config), 256 * KIB);
+        assert_eq!(stream.window(s(0), 0, None, &config), 256 * KIB);
     }
 
     #[test]
     fn p8_readahead_can_be_turned_off() {
         let config = ReadaheadConfig { enabled: false, ..Default::default() };
         let stream = playing(&config);
-        assert_eq!(stream.window(s(9), Some(5e6), &config), 0);
+        assert_eq!(stream.window(s(9), 0, Some(5e6), &config), 0);
         assert_eq!(stream.first_window(Some(5e6), &config), 0);
     }
 

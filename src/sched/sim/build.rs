@@ -7,7 +7,7 @@ use crate::config::Tunables;
 use crate::ids::{OriginId, ResourceId};
 use crate::sched::sim::link::Link;
 use crate::sched::sim::store::Store;
-use crate::sched::sim::{Counts, Fault, Server, Sim, ms};
+use crate::sched::sim::{Counts, Fault, Happening, Server, Sim, ms};
 use crate::sched::{Event, Scheduler};
 use crate::time::Micros;
 
@@ -23,6 +23,7 @@ impl Sim {
             fatal: Vec::new(),
             tunables,
             seed: 0,
+            lanes: 1,
             now: Micros(0),
             link: Link::new(ms(100), 2_500_000),
             server: Server::default(),
@@ -44,10 +45,11 @@ impl Sim {
         assert!(self.readers.is_empty(), "set up the world before anybody reads");
         let store = self.stores[&ResourceId(1)].clone();
         let mut sim = Self::new(store.len);
-        self.scheduler = Scheduler::new(self.tunables.clone(), 1, self.seed);
+        self.scheduler = Scheduler::new(self.tunables.clone(), self.lanes, self.seed);
         (sim.scheduler, sim.tunables, sim.seed) = (self.scheduler, self.tunables, self.seed);
-        (sim.link, sim.server) = (self.link, self.server);
+        (sim.link, sim.server, sim.lanes) = (self.link, self.server, self.lanes);
         sim.stores.clear();
+        sim.servers.clear();
         sim.add(
             ResourceId(1),
             OriginId(1),
@@ -110,6 +112,12 @@ impl Sim {
         self.again()
     }
 
+    /// So many bulk lanes.
+    pub(crate) fn bulk_lanes(mut self, lanes: u8) -> Self {
+        self.lanes = lanes;
+        self.again()
+    }
+
     /// Another seed.
     pub(crate) fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -159,5 +167,14 @@ impl Sim {
     /// From now on the link has that rate.
     pub(crate) fn set_rate(&mut self, bytes_per_second: u64) {
         self.link.rate = bytes_per_second;
+    }
+
+    /// Nothing comes any more of what is on its way now.
+    pub(crate) fn stall_all(&mut self) {
+        self.agenda.retain(|_, happening| match happening {
+            Happening::Arrived(_) | Happening::Answer(_) | Happening::Head(_) => false,
+            Happening::Chunk(..) | Happening::Acked(..) => false,
+            Happening::Ended(..) | Happening::Step(_) | Happening::Room => true,
+        });
     }
 }

@@ -3,7 +3,7 @@
 //! A chunk leaves the bottleneck when all before it have; it is there half a round trip later. Each
 //! connection has a congestion window that doubles per round trip, until the queue is full.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::byte_range::ByteRange;
 use crate::ids::{FetchId, Lane, OriginId, ResourceId};
@@ -13,8 +13,8 @@ use crate::time::Micros;
 
 /// Bytes per chunk, and the first congestion window: ten packets.
 const CHUNK: u64 = 14 << 10;
-/// Bytes that wait in front of the bottleneck at most before windows stop growing.
-const QUEUE: u64 = 256 << 10;
+/// How long bytes wait in front of the bottleneck at most.
+const QUEUE: Micros = Micros::from_millis(40);
 /// An idle connection keeps its window for so long.
 const WINDOW_KEPT: Micros = Micros::from_millis(1000);
 
@@ -28,14 +28,24 @@ pub(crate) struct Link {
     /// Round trips that a new connection costs.
     pub(crate) cold_round_trips: u64,
     busy_until: Micros,
+    /// Flows that wait for room in the queue.
+    waiting: VecDeque<FetchId>,
+    awaited: bool,
     idle: BTreeMap<(OriginId, Lane), Vec<(u64, Micros)>>,
 }
 
 impl Link {
     /// A link without anything on it.
     pub(crate) fn new(round_trip: Micros, rate: u64) -> Self {
-        let (busy_until, idle) = (Micros(0), BTreeMap::new());
-        Self { round_trip, rate, cold_round_trips: 1, busy_until, idle }
+        Self {
+            round_trip,
+            rate,
+            cold_round_trips: 1,
+            busy_until: Micros(0),
+            waiting: VecDeque::new(),
+            awaited: false,
+            idle: BTreeMap::new(),
+        }
     }
 
     /// One way.
@@ -51,7 +61,7 @@ impl Link {
     }
 
     fn is_full(&self, now: Micros) -> bool {
-        self.busy_until.since(now).0.saturating_mul(self.rate) / 1_000_000 >= QUEUE
+        self.busy_until.since(now) >= QUEUE
     }
 
     /// A connection and its congestion window: the last one used, if one is idle.
@@ -118,26 +128,56 @@ impl Flow {
 }
 
 impl Sim {
-    /// Sends as much of the body as the congestion window allows.
+    /// Sends as much of the body as the congestion window allows. Once the queue is full, flows take
+    /// turns, a chunk each.
     pub(super) fn pump(&mut self, fetch: FetchId) {
+        while self.wants_to_send(fetch) {
+            if self.link.is_full(self.now) || !self.link.waiting.is_empty() {
+                self.link.waiting.push_back(fetch);
+                return self.turn_later();
+            }
+            self.send_chunk(fetch);
+        }
+    }
+
+    /// The queue has room again: the first in line sends a chunk and goes to the end of the line.
+    pub(super) fn room(&mut self) {
+        self.link.awaited = false;
+        if let Some(fetch) = self.link.waiting.pop_front() {
+            if self.wants_to_send(fetch) {
+                self.send_chunk(fetch);
+            }
+            if self.wants_to_send(fetch) {
+                self.link.waiting.push_back(fetch);
+            }
+        }
+        self.turn_later();
+    }
+
+    fn turn_later(&mut self) {
+        if !self.link.waiting.is_empty() && !std::mem::replace(&mut self.link.awaited, true) {
+            self.later(self.link.busy_until.since(QUEUE) + Micros(1), Happening::Room);
+        }
+    }
+
+    fn wants_to_send(&self, fetch: FetchId) -> bool {
+        !self.link.waiting.contains(&fetch)
+            && self.flows.get(&fetch).is_some_and(|flow| {
+                let open = !flow.paused && !flow.cancelled;
+                open && flow.flying < flow.congestion && flow.sent < flow.body.len()
+            })
+    }
+
+    fn send_chunk(&mut self, fetch: FetchId) {
         let Some(flow) = self.flows.get_mut(&fetch) else {
             return;
         };
-        let mut chunks = Vec::new();
-        while flow.flying < flow.congestion
-            && flow.sent < flow.body.len()
-            && !flow.paused
-            && !flow.cancelled
-        {
-            let chunk = CHUNK.min(flow.body.len() - flow.sent);
-            let at = self.link.carry(self.now, chunk);
-            chunks.push((at, ByteRange::at(flow.body.start + flow.sent, chunk)));
-            flow.sent += chunk;
-            flow.flying += chunk;
-        }
-        for (at, range) in chunks {
-            self.later(at, Happening::Chunk(fetch, range));
-        }
+        let chunk = CHUNK.min(flow.body.len() - flow.sent);
+        let range = ByteRange::at(flow.body.start + flow.sent, chunk);
+        flow.sent += chunk;
+        flow.flying += chunk;
+        let at = self.link.carry(self.now, chunk);
+        self.later(at, Happening::Chunk(fetch, range));
     }
 
     pub(super) fn acked(&mut self, fetch: FetchId, bytes: u64) {

@@ -63,6 +63,8 @@ enum Happening {
     Chunk(FetchId, ByteRange),
     /// The server hears that they are.
     Acked(FetchId, u64),
+    /// The bottleneck's queue has room again.
+    Room,
     /// The fetch is over.
     Ended(FetchId, FetchOutcome),
     /// A reader goes on.
@@ -102,6 +104,7 @@ pub(crate) struct Sim {
     pub(crate) fatal: Vec<(ResourceId, Error)>,
     tunables: Tunables,
     seed: u64,
+    lanes: u8,
     now: Micros,
     link: Link,
     server: Server,
@@ -174,6 +177,7 @@ impl Sim {
             Happening::Head(fetch) => self.head(fetch),
             Happening::Chunk(fetch, range) => self.chunk(fetch, range),
             Happening::Acked(fetch, bytes) => self.acked(fetch, bytes),
+            Happening::Room => self.room(),
             Happening::Ended(fetch, outcome) => self.ended(fetch, outcome),
             Happening::Step(reader) => self.step_reader(reader),
         }

@@ -24,7 +24,8 @@ pub(crate) struct SimReader {
     waiting: Option<(DemandId, ByteRange, Micros)>,
     stepping: bool,
     read: u64,
-    waits: Vec<Micros>,
+    /// When each wait began, and how long it took.
+    waits: Vec<(Micros, Micros)>,
     errors: Vec<Error>,
 }
 
@@ -120,9 +121,10 @@ impl Sim {
         self.readers[&reader].position
     }
 
-    /// How long each wait of the reader took.
-    pub(crate) fn waits(&self, reader: ReaderId) -> &[Micros] {
-        &self.readers[&reader].waits
+    /// How long the waits of the reader took that began at `from` or later.
+    pub(crate) fn waits_from(&self, reader: ReaderId, from: Micros) -> Vec<Micros> {
+        let waits = self.readers[&reader].waits.iter();
+        waits.filter(|(since, _)| *since >= from).map(|(_, wait)| *wait).collect()
     }
 
     /// What the reader was told went wrong.
@@ -219,7 +221,7 @@ impl Sim {
             let Some((_, range, since)) = it.waiting.take() else {
                 continue;
             };
-            it.waits.push(now.since(since));
+            it.waits.push((since, now.since(since)));
             if it.position == range.start && range.start < end {
                 self.consume(reader);
             }

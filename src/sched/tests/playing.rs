@@ -1,0 +1,216 @@
+//! Playing on: read-ahead keeps in front of the reader, and no further than it should.
+
+use super::{KIB, MIB, cancelled, fast, ranges};
+use crate::ids::{Lane, ResourceId};
+use crate::sched::sim::{Sim, ms};
+use crate::sched::{Action, Class, Event};
+use crate::time::Micros;
+
+const RATE: u64 = 500_000;
+/// Until a new connection has opened its window, a reader may have to wait now and then.
+const STARTED: Micros = ms(1000);
+
+/// Defect 9 of the peers: read-ahead refills before the reader runs dry.
+#[test]
+fn p4_a_playing_reader_waits_at_its_start_and_never_again() {
+    let mut sim = fast();
+    let reader = sim.open_reader(0);
+    sim.play(reader, RATE);
+    sim.run_for(ms(60_000));
+    assert_eq!(sim.waits_from(reader, STARTED), []);
+    assert!(sim.position(reader) > 29_000_000);
+    assert_eq!(sim.counts.twice, 0);
+}
+
+#[test]
+fn p4_a_reader_as_fast_as_the_link_keeps_the_link_busy() {
+    let mut sim = fast();
+    let reader = sim.open_reader(0);
+    sim.play(reader, 1 << 40);
+    sim.run_for(ms(3000));
+    let before = sim.counts.bytes;
+    sim.run_for(ms(5000));
+    let share = (sim.counts.bytes - before) as f64 / (5.0 * 12_500_000.0);
+    assert!(share > 0.97, "{share}");
+}
+
+#[test]
+fn p4_read_ahead_is_limited_in_seconds_of_media() {
+    let mut sim = fast();
+    let reader = sim.open_reader(0);
+    sim.play(reader, RATE);
+    sim.run_for(ms(20_000));
+    let ahead = sim.stored() - sim.position(reader);
+    assert!(ahead <= 10_000_000 + MIB, "10 s + 0.5 * 20 s, but {ahead}");
+    assert!(ahead >= 4_000_000, "half of that, but {ahead}");
+    sim.run_for(ms(100_000));
+    let ahead = sim.stored() - sim.position(reader);
+    assert!(ahead <= 30_000_000 + MIB, "60 s at most, but {ahead}");
+}
+
+#[test]
+fn p4_a_window_rests_between_full_and_half() {
+    let mut sim = fast();
+    sim.tell(Event::RateDeclared { resource: ResourceId(1), bytes_per_second: Some(RATE) });
+    let reader = sim.open_reader(0);
+    sim.play(reader, RATE);
+    sim.run_for(ms(60_000));
+    let gaps: Vec<u64> = sim.requests[4..].windows(2).map(|w| (w[1].at - w[0].at).0).collect();
+    assert!(gaps.iter().any(|gap| *gap > 10_000_000), "it rests for many seconds: {gaps:?}");
+    assert!(sim.requests.len() < 40, "{}", sim.requests.len());
+}
+
+#[test]
+fn p4_until_a_reader_goes_on_only_its_first_window_is_fetched() {
+    let mut sim = fast();
+    let reader = sim.open_reader(100 * MIB);
+    sim.run_until_ready(reader);
+    sim.run_for(ms(5000));
+    assert_eq!(ranges(&sim).len(), 1, "400 kB are more than the first window");
+}
+
+#[test]
+fn p1_the_rest_of_the_first_window_is_fetched_as_such() {
+    let mut sim = fast().tuned(|tunables| tunables.readahead.initial_window = MIB);
+    let reader = sim.open_reader(100 * MIB);
+    sim.run_until_ready(reader);
+    sim.run_for(ms(5000));
+    let first: Vec<_> = sim.requests.iter().map(|request| (request.class, request.lane)).collect();
+    assert_eq!(first, [(Class::Blocked, Lane::Demand), (Class::FirstWindow, Lane::Demand)]);
+    assert_eq!(sim.stored(), MIB);
+}
+
+#[test]
+fn p4_requests_double_while_reading_goes_on_and_end_at_slices() {
+    let mut sim = fast();
+    let reader = sim.open_reader(0);
+    sim.play(reader, 1 << 40);
+    sim.run_for(ms(10_000));
+    let ranges = ranges(&sim);
+    let longest = ranges.iter().map(|range| range.len()).max();
+    assert!(longest.is_some_and(|len| (7 * MIB..=8 * MIB).contains(&len)), "{longest:?}");
+    for pair in ranges.windows(2) {
+        assert!(pair[1].len() <= 2 * pair[0].len().max(MIB), "{pair:?}");
+        assert_eq!(pair[1].start, pair[0].end, "in order, without holes");
+    }
+    assert!(ranges[5..].iter().all(|range| range.end % MIB == 0), "{ranges:?}");
+}
+
+#[test]
+fn p4_the_next_request_goes_out_before_the_running_one_is_done() {
+    let mut sim = fast();
+    let reader = sim.open_reader(0);
+    sim.play(reader, 1 << 40);
+    sim.run_for(ms(5000));
+    assert_eq!(sim.counts.most_at_once, 2, "two staggered flows are the normal way");
+}
+
+#[test]
+fn p4_a_declared_rate_makes_the_window_at_once() {
+    let mut sim = fast();
+    sim.tell(Event::RateDeclared { resource: ResourceId(1), bytes_per_second: Some(RATE) });
+    let reader = sim.open_reader(0);
+    sim.play(reader, RATE);
+    sim.run_for(ms(2500));
+    let window = sim.scheduler.view(ResourceId(1)).window;
+    assert!((5_000_000..5_700_000).contains(&window), "{window}");
+    sim.tell(Event::RateDeclared { resource: ResourceId(1), bytes_per_second: None });
+    sim.run_for(ms(20_000));
+    assert!(sim.scheduler.view(ResourceId(1)).window > 5_700_000, "observed instead");
+}
+
+#[test]
+fn p4_paused_media_fills_its_window_and_rests() {
+    let mut sim = fast();
+    let reader = sim.open_reader(0);
+    sim.play(reader, RATE);
+    sim.run_for(ms(10_000));
+    sim.stop(reader);
+    sim.tell(Event::PlayingChanged { resource: ResourceId(1), playing: false });
+    sim.run_for(ms(5000));
+    let (requests, bytes) = (sim.requests.len(), sim.counts.bytes);
+    sim.run_for(ms(600_000));
+    assert_eq!((sim.requests.len(), sim.counts.bytes), (requests, bytes));
+    assert_eq!(sim.scheduler.next_timeout(), None, "nothing to wake up for");
+    sim.tell(Event::PlayingChanged { resource: ResourceId(1), playing: true });
+    sim.play(reader, RATE);
+    sim.run_for(ms(60_000));
+    assert_eq!(sim.waits_from(reader, STARTED), []);
+}
+
+#[test]
+fn p4_a_small_resource_is_fetched_whole_once_anything_of_it_is_read() {
+    let mut sim = Sim::new(5 * MIB).stored_before(&[]);
+    let reader = sim.open_reader(3 * MIB);
+    sim.run_for(ms(1000));
+    assert_eq!(sim.requests, [], "an open reader alone is no reason");
+    sim.run_until_ready(reader);
+    sim.run_for(ms(10_000));
+    assert_eq!((sim.stored(), sim.counts.ends, sim.counts.twice), (5 * MIB, 1, 0));
+    let fill = super::of_class(&sim, Class::Fill);
+    assert_eq!(fill.first().map(|request| request.range.start), Some(0));
+}
+
+#[test]
+fn p8_the_rule_for_small_resources_can_be_turned_off() {
+    let mut sim = Sim::new(5 * MIB).stored_before(&[]);
+    sim = sim.tuned(|tunables| tunables.readahead.whole_file = 0);
+    let reader = sim.open_reader(3 * MIB);
+    sim.run_until_ready(reader);
+    sim.run_for(ms(10_000));
+    assert_eq!(sim.stored(), 400_000);
+}
+
+#[test]
+fn p4_the_window_collapses_on_a_far_seek() {
+    let mut sim = fast();
+    let reader = sim.open_reader(0);
+    sim.play(reader, RATE);
+    sim.run_for(ms(30_000));
+    let before = sim.scheduler.view(ResourceId(1)).window;
+    sim.stop(reader);
+    sim.seek(reader, 200 * MIB);
+    sim.run_until_ready(reader);
+    let after = sim.scheduler.view(ResourceId(1)).window;
+    assert!(before > 10_000_000 && after <= 600_000, "{before} {after}");
+}
+
+#[test]
+fn p4_a_refill_mark_is_set_before_the_data_ends() {
+    let mut sim = fast();
+    let reader = sim.open_reader(0);
+    sim.play(reader, RATE);
+    sim.run_for(ms(30_000));
+    let marks = sim.actions.iter().filter_map(|(_, action)| match action {
+        Action::SetRefill { at, .. } => Some(*at),
+        _ => None,
+    });
+    let last = marks.last().unwrap_or(0);
+    assert!(last > sim.position(reader) && last < sim.stored(), "{last}");
+}
+
+#[test]
+fn p4_a_second_reader_shares_the_window_and_its_read_ahead_is_secondary() {
+    let mut sim = fast();
+    sim.tell(Event::RateDeclared { resource: ResourceId(1), bytes_per_second: Some(RATE) });
+    let (film, other) = (sim.open_reader(0), sim.open_reader(128 * MIB));
+    sim.play(other, RATE);
+    sim.play(film, RATE);
+    sim.run_for(ms(40_000));
+    assert_eq!(sim.waits_from(film, STARTED), []);
+    assert_eq!(sim.waits_from(other, STARTED), []);
+    assert!(sim.requests.iter().any(|request| request.class == Class::Secondary));
+    let ahead = sim.stored() - sim.position(film) - (sim.position(other) - 128 * MIB);
+    assert!(ahead < 30_000_000 + 2 * MIB, "one budget, not two: {ahead}");
+    assert_eq!(cancelled(&sim), []);
+}
+
+#[test]
+fn p4_slow_reading_of_a_few_bytes_keeps_the_window_at_its_least() {
+    let mut sim = fast();
+    let reader = sim.open_reader(0);
+    sim.play(reader, 40_000);
+    sim.run_for(ms(60_000));
+    let ahead = sim.stored() - sim.position(reader);
+    assert!(ahead <= 2 * MIB + 256 * KIB, "{ahead}");
+}

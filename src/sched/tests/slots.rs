@@ -1,0 +1,153 @@
+//! Slots and budgets: who may start.
+
+use super::{KIB, MIB, cancelled, fast, of_class};
+use crate::byte_range::ByteRange;
+use crate::ids::{Lane, OriginId};
+use crate::sched::Class;
+use crate::sched::sim::{Fault, Sim, ms};
+
+#[test]
+fn p2_no_origin_has_more_fetches_than_allowed() {
+    for slots in 1..=4 {
+        let mut sim = fast().slots(slots);
+        for place in 0..8 {
+            let reader = sim.open_reader(place * 20 * MIB);
+            sim.play(reader, 500_000);
+        }
+        sim.run_for(ms(20_000));
+        assert_eq!(sim.counts.most_at_once, slots as usize);
+    }
+}
+
+#[test]
+fn p2_one_slot_is_kept_for_blocked_reads() {
+    let mut sim = fast().slots(3);
+    for place in 0..5 {
+        sim.hint(ByteRange::at(place * 20 * MIB, 8 * MIB), None);
+    }
+    assert_eq!(sim.requests.len(), 2);
+    let reader = sim.open_reader(200 * MIB);
+    sim.read(reader);
+    assert_eq!(sim.requests.len(), 3);
+    assert_eq!(cancelled(&sim), []);
+}
+
+#[test]
+fn p2_the_only_slot_is_taken_from_read_ahead_for_a_blocked_read() {
+    let mut sim = fast().slots(1);
+    sim.hint(ByteRange::at(0, 8 * MIB), None);
+    sim.run_for(ms(1000));
+    let reader = sim.open_reader(200 * MIB);
+    sim.read(reader);
+    assert_eq!(cancelled(&sim).len(), 1);
+    assert!(sim.run_until_ready(reader) <= ms(300));
+    assert_eq!(sim.counts.most_at_once, 1);
+}
+
+#[test]
+fn p2_the_least_urgent_fetch_gives_way() {
+    let mut sim = fast().slots(2).tuned(|tunables| tunables.fetch.demand_max = 128 * KIB);
+    sim.fill(ByteRange::new(0, 100 * MIB));
+    let one = sim.open_reader(120 * MIB);
+    sim.read(one);
+    assert_eq!(
+        sim.requests.iter().map(|r| r.class).collect::<Vec<_>>(),
+        [Class::Fill, Class::Blocked]
+    );
+    let other = sim.open_reader(200 * MIB);
+    sim.read(other);
+    assert_eq!(
+        cancelled(&sim).iter().map(|(_, fetch)| *fetch).collect::<Vec<_>>(),
+        [sim.requests[0].fetch]
+    );
+    sim.run_until_ready(other);
+}
+
+#[test]
+fn p2_a_full_origin_blocks_no_other() {
+    let mut sim = fast().slots(1);
+    sim.set_server(|server| server.always = Some(Fault::Stall(0)));
+    let stuck = sim.open_reader(0);
+    sim.read(stuck);
+    let resource = sim.open_resource(OriginId(2), 64 * MIB);
+    let free = sim.open_reader_of(resource, 5 * MIB);
+    assert!(sim.run_until_ready(free) <= ms(205));
+    assert!(sim.is_waiting(stuck));
+}
+
+#[test]
+fn p2_the_speculation_budget_holds_over_all_origins_but_not_for_a_blocked_read() {
+    let mut sim = fast().tuned(|tunables| {
+        tunables.fetch.speculation_budget = MIB;
+        tunables.fetch.max_fetches = 8;
+    });
+    for place in 0..4 {
+        sim.hint(ByteRange::at(place * 20 * MIB, 400 * KIB), None);
+    }
+    assert_eq!(sim.requests.len(), 2, "a third one would be 1200 KiB");
+    let reader = sim.open_reader(200 * MIB);
+    sim.read(reader);
+    assert_eq!(of_class(&sim, Class::Blocked).len(), 1);
+}
+
+#[test]
+fn p2_bulk_requests_take_turns_over_their_lanes_and_the_first_of_all_is_a_probe() {
+    let mut sim = fast().bulk_lanes(2).slots(5);
+    for place in 0..4 {
+        sim.hint(ByteRange::at(place * 20 * MIB, MIB), None);
+    }
+    let lanes: Vec<Lane> = sim.requests.iter().map(|request| request.lane).collect();
+    assert_eq!(lanes, [Lane::Demand, Lane::Bulk(0), Lane::Bulk(1), Lane::Bulk(0)]);
+}
+
+#[test]
+fn p1_classes_go_in_order_when_slots_are_few() {
+    let mut sim = fast().slots(2);
+    let film = sim.open_reader(0);
+    sim.play(film, 500_000);
+    sim.run_for(ms(5000));
+    sim.fill(ByteRange::new(200 * MIB, 220 * MIB));
+    let asked = sim.requests.len();
+    sim.hint(ByteRange::at(100 * MIB, MIB), None);
+    sim.run_for(ms(10_000));
+    let after: Vec<Class> = sim.requests[asked..].iter().map(|r| r.class).collect();
+    let hint = after.iter().position(|class| *class == Class::Hint);
+    let fill = after.iter().position(|class| *class == Class::Fill);
+    assert!(hint.is_some() && hint < fill, "{after:?}");
+    assert_eq!(sim.waits_from(film, ms(1000)), [], "the film plays on");
+}
+
+#[test]
+fn p8_tunables_change_while_running() {
+    let mut sim = fast();
+    let mut tunables = crate::config::Tunables::default();
+    tunables.fetch.max_fetches = 1;
+    sim.tell(crate::sched::Event::Tuned { tunables: Box::new(tunables) });
+    for place in 0..4 {
+        sim.hint(ByteRange::at(place * 20 * MIB, MIB), None);
+    }
+    assert_eq!(sim.requests.len(), 1);
+    sim.tell(crate::sched::Event::Tuned { tunables: Box::default() });
+    assert_eq!(sim.requests.len(), 3);
+}
+
+/// The simulator checks after every event that as many segments were popped as fetches started; here
+/// that no other place in the code can make a `StartFetch`.
+#[test]
+fn p2_a_fetch_starts_only_from_a_popped_segment() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sched");
+    let mut makers = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the sources are there") {
+        let path = entry.expect("the sources can be listed").path();
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let makes = text.contains("Action::StartFetch {") || text.contains("Self::StartFetch {");
+        if makes || text.contains("Popped {") {
+            makers.push(path.file_name().map(|name| name.to_string_lossy().into_owned()));
+        }
+    }
+    assert_eq!(makers, [Some("queue.rs".to_owned())]);
+    let mut sim = Sim::new(MIB);
+    let reader = sim.open_reader(0);
+    sim.run_until_ready(reader);
+    assert_eq!(sim.scheduler.popped(), sim.requests.len() as u64);
+}

@@ -17,7 +17,7 @@
 
 use super::barrier::{Barrier, BarrierOutcome, Half, InFlight, SyncedBarrier, Ticket};
 use super::extents::Extents;
-use super::layout::Sync;
+use super::layout::Durable;
 use super::lease::{Generation, Place};
 use super::log::{Header, MAX_OFFSET, MAX_RECORD_BYTES, Record};
 use super::logfile::{LogFile, new_epoch};
@@ -217,7 +217,7 @@ impl Journal {
 
     fn barrier_due(&self) -> Option<Micros> {
         let (since, bytes) = self.dirty?;
-        if self.in_flight.is_some() || self.place.sync() == Sync::No {
+        if self.in_flight.is_some() || self.place.sync() == Durable::No {
             return None;
         }
         let config = &self.place.store.config;
@@ -365,7 +365,7 @@ impl Journal {
         if self.unsaved || !self.unproven.is_empty() {
             self.take_over();
         }
-        let sync = self.place.sync() == Sync::Yes;
+        let sync = self.place.sync() == Durable::Yes;
         if sync && !self.unproven.is_empty() {
             let synced = self.place.data()?.sync_data();
             if let Err(error) = synced {

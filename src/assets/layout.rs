@@ -148,7 +148,7 @@ pub(crate) enum Kind {
 
 /// Whether a file is made proof against power loss before it takes its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sync {
+pub(crate) enum Durable {
     /// It is, and its name too.
     Yes,
     /// It is not: a cache, or a store that ends with the process.
@@ -229,7 +229,7 @@ pub(crate) fn replace_file(
     path: &Path,
     bytes: &[u8],
     room: u64,
-    sync: Sync,
+    sync: Durable,
 ) -> Result<File, StorageError> {
     let fail = |error| StorageError::new("writing a file", error).at(path);
     is_there(path, Kind::File)?;
@@ -240,11 +240,11 @@ pub(crate) fn replace_file(
     let file = temp.as_file_mut();
     file.write_all(bytes).map_err(fail)?;
     io::copy(&mut io::Read::take(io::repeat(0), room), file).map_err(fail)?;
-    if sync == Sync::Yes {
+    if sync == Durable::Yes {
         file.sync_all().map_err(fail)?;
     }
     let file = temp.persist(path).map_err(|error| fail(error.error))?;
-    if sync == Sync::Yes {
+    if sync == Durable::Yes {
         sync_folder(folder)?;
     }
     Ok(file)

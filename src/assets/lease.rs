@@ -11,7 +11,7 @@ use super::evict::remove_unfinished;
 use super::extents::Extents;
 use super::journal::Journal;
 use super::key::AssetKey;
-use super::layout::{AssetPaths, Kind, Sync, is_there, make_folder, open_file, sync_folder};
+use super::layout::{AssetPaths, Durable, Kind, is_there, make_folder, open_file, sync_folder};
 use super::lock::Hold;
 use super::log::Header;
 use super::recovery::{Piece, Recovery, recover};
@@ -89,7 +89,7 @@ impl Place {
     /// Makes the names of the folders above proof against power loss; the first that is stored of an asset
     /// needs it.
     pub(super) fn sync_names(&self) -> Result<(), StorageError> {
-        if self.sync() == Sync::Yes {
+        if self.sync() == Durable::Yes {
             for folder in [&self.paths.shelf, &self.paths.all] {
                 sync_folder(folder)?;
             }
@@ -99,7 +99,7 @@ impl Place {
     }
 
     /// Whether files of this asset outlive the process.
-    pub(super) fn sync(&self) -> Sync {
+    pub(super) fn sync(&self) -> Durable {
         self.store.sync()
     }
 

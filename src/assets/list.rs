@@ -49,8 +49,7 @@ pub(super) struct Entry {
 }
 
 impl AssetStore {
-    /// Everything that is stored, by id. Reads every log: milliseconds for a hundred assets, so not for
-    /// a thread that is waited for. Something that vanishes meanwhile is left out.
+    /// Everything that is stored, by id. Reads every log, so not for a thread that is waited for. Something that vanishes meanwhile is left out.
     ///
     /// # Errors
     ///

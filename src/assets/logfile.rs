@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::layout::{LOG_STEP, Sync, replace_file};
+use super::layout::{Durable, LOG_STEP, replace_file};
 use super::log::{Header, RECORD_LEN, Record};
 use crate::error::StorageError;
 
@@ -37,7 +37,7 @@ impl LogFile {
         header: &Header,
         proven: &[Record],
         rest: &[Record],
-        sync: Sync,
+        sync: Durable,
     ) -> Result<Self, StorageError> {
         let mut bytes = header.encode();
         let proven_end = (bytes.len() + proven.len() * RECORD_LEN) as u64;

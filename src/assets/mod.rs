@@ -46,7 +46,7 @@ pub(crate) use objects::{Object, Objects};
 use crate::config::StoreConfig;
 use crate::error::{Error, StorageError};
 use crate::sync::Arc;
-use layout::{Kind, Layout, Sync, is_there, open_file};
+use layout::{Durable, Kind, Layout, is_there, open_file, sync_folder};
 
 /// A store: a folder of assets. Cheap to clone; opening one reads no asset.
 #[derive(Debug, Clone)]
@@ -127,6 +127,9 @@ impl AssetStore {
             let fail = |error| StorageError::new("removing a pin", error).at(&paths.pin);
             std::fs::remove_file(&paths.pin).map_err(fail)?;
         }
+        if self.inner.sync() == Durable::Yes {
+            sync_folder(&paths.folder)?;
+        }
         Ok(true)
     }
 
@@ -143,8 +146,8 @@ impl AssetStore {
 
 impl Inner {
     /// Whether what is stored outlives the process.
-    fn sync(&self) -> Sync {
-        if self.temporary.is_some() { Sync::No } else { Sync::Yes }
+    fn sync(&self) -> Durable {
+        if self.temporary.is_some() { Durable::No } else { Durable::Yes }
     }
 }
 

@@ -241,3 +241,16 @@ fn a_temporary_store_goes_with_its_last_user() {
     drop(lease);
     assert!(!root.exists());
 }
+
+/// The engine opens on one thread and writes on another.
+#[test]
+fn what_is_open_can_go_to_another_thread() {
+    fn sendable<T: Send>() {}
+    fn shareable<T: Send + Sync>() {}
+    sendable::<Journal>();
+    sendable::<Barrier>();
+    sendable::<SyncedBarrier>();
+    shareable::<Lease>();
+    shareable::<AssetStore>();
+    shareable::<Objects>();
+}

@@ -136,6 +136,28 @@ fn a3_after_a_failed_sync_nothing_since_the_last_barrier_is_believed_again() {
     }
 }
 
+#[test]
+fn a3_if_no_new_log_can_be_written_after_a_failed_sync_the_old_one_is_cut_back() {
+    let bench = Bench::new();
+    let mut writer = Writer::new(bench.held(BOOT));
+    writer.write(FLOW, 0, 100, Micros(0));
+    writer.barrier(Micros::from_millis(5000));
+    writer.write(FLOW, 100, 200, Micros::from_millis(6000));
+    let barrier = writer.journal.run_due(Micros::from_millis(20_000)).expect("due");
+    assert_eq!(on_disk(&bench).suspect.len(), 1);
+    // Without its folder no file can be made; the open ones stay open.
+    let folder = bench.map().parent().expect("a folder").to_owned();
+    let aside = bench.path().join("aside");
+    std::fs::rename(&folder, &aside).expect("moved");
+    let outcome = writer.journal.barrier_done(barrier.fail());
+    assert!(matches!(outcome, BarrierOutcome::Lost { .. }), "{outcome:?}");
+    std::fs::rename(&aside, &folder).expect("moved");
+    assert!(!writer.journal.is_recording());
+    assert!(writer.journal.take_error().is_some());
+    drop(writer);
+    assert_eq!(bench.held(BOOT).recovered.covered, [range(0, 100)]);
+}
+
 /// The system tells a failed sync once: if the barrier's thread has heard it, `close` must not take
 /// its own success for proof.
 #[test]

@@ -119,7 +119,7 @@ fn a3_the_header_survives_the_round_trip() {
     let empty = Header { content_type: Some(String::new()), ..header() };
     for header in [header(), plain, largest, empty] {
         let bytes = header.encode();
-        assert!(bytes.len().is_multiple_of(RECORD_LEN) && bytes.len() <= MAX_HEADER);
+        assert!(bytes.len() % RECORD_LEN == 0 && bytes.len() <= MAX_HEADER);
         assert_eq!(Header::decode(&bytes), Some((header.clone(), bytes.len())));
         let mut followed = bytes.clone();
         followed.extend_from_slice(&[0xaa; 100]);

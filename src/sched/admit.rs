@@ -136,13 +136,14 @@ impl Scheduler {
         }
     }
 
-    /// Whether a blocked read of `origin` waits for a fetch that has not brought a byte yet.
+    /// Whether a blocked read of `origin` waits for a fetch that has not brought a byte yet. One that is
+    /// long overdue holds nobody up.
     fn first_byte_pending(&self, origin: OriginId) -> bool {
         self.resources.values().filter(|resource| resource.origin == origin).any(|resource| {
             resource.cursors.demands().filter(|(_, demand)| demand.is_blocked()).any(
                 |(_, demand)| match resource.map.state_at(demand.range.start) {
                     Some(SegmentState::InFlight(id)) => {
-                        self.fetches.one(id).is_some_and(|fetch| !fetch.is_streaming())
+                        self.fetches.one(id).is_some_and(|fetch| fetch.is_about_to_begin(self.now))
                     }
                     Some(SegmentState::Queued) => true,
                     _ => false,

@@ -20,6 +20,7 @@ impl Scheduler {
         self.check_fetches()
     }
 
+    /// Runs `check` in debug builds, unless that would be slow.
     pub(super) fn check_sometimes(&self) {
         if cfg!(debug_assertions) && self.is_check_due() {
             assert_eq!(self.check(), Ok(()));

@@ -8,6 +8,9 @@ use crate::sched::estimator::Meter;
 use crate::sched::event::{BodyShape, Class, ConnectionUse};
 use crate::time::Micros;
 
+/// A first byte is long overdue after so many times the expected time.
+const LONG_OVERDUE: u64 = 4;
+
 /// One request, from `StartFetch` until `FetchEnded`.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetch {
@@ -69,6 +72,12 @@ impl Fetch {
     /// Whether bytes have come.
     pub(crate) fn is_streaming(&self) -> bool {
         self.received > 0
+    }
+
+    /// Whether its first byte is still to come, and not long overdue.
+    pub(crate) fn is_about_to_begin(&self, now: Micros) -> bool {
+        let latest = Micros(self.expected.0.saturating_mul(LONG_OVERDUE));
+        self.received == 0 && now.since(self.started) < latest
     }
 
     /// Whether it has brought all that it is to bring, and more would come.

@@ -93,3 +93,107 @@ fn is_worth_finishing(fetch: &Fetch, link: &Link) -> bool {
     let cheap = 2.0 * link.round_trip.as_secs_f64() * link.flow;
     fetch.rest().len() as f64 <= cheap || fetch.done() >= NEARLY_DONE
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Tunables;
+    use crate::ids::{Lane, OriginId, ResourceId};
+    use crate::sched::estimator::Meter;
+    use crate::sched::event::Class;
+    use crate::sched::inflight::Inflight;
+
+    const KIB: u64 = 1 << 10;
+    const MIB: u64 = 1 << 20;
+
+    const fn ms(n: u64) -> Micros {
+        Micros::from_millis(n)
+    }
+
+    /// A fetch of the first 8 MiB that has brought `head` bytes and runs at the link's rate.
+    fn fetch(head: u64) -> Fetch {
+        Fetch {
+            resource: ResourceId(1),
+            origin: OriginId(1),
+            lane: Lane::Demand,
+            class: Class::Near,
+            asked: ByteRange::new(0, 8 * MIB),
+            head,
+            low: 0,
+            end: 8 * MIB,
+            body_end: 8 * MIB,
+            attempt: 1,
+            started: ms(0),
+            expected: ms(100),
+            answered: (head > 0).then_some(ms(100)),
+            last: ms(1000),
+            received: head,
+            fresh: head,
+            meter: Meter::default(),
+            whole: false,
+            paused: false,
+            cancelled: false,
+            stale: false,
+        }
+    }
+
+    /// At 1 s, on a link of 1 MB/s and 100 ms; a new request costs 100 ms.
+    fn verdict(at: u64, fetch: &Fetch, now: Micros) -> Verdict {
+        let (tunables, fetches) = (Tunables::default(), Inflight::default());
+        let (round_trip, first_byte, cold) = (ms(100), ms(100), ms(100));
+        let link = Link { round_trip, first_byte, cold, flow: 1e6, path: 1e6 };
+        let open = ms(100);
+        wait_or_open(
+            at,
+            fetch,
+            &Outlook { now, tunables: &tunables, link, open, fetches: &fetches },
+        )
+    }
+
+    const REVIEWED: Verdict = Verdict::Wait { review: Some(ms(1100)) };
+
+    /// 1.25 x 100 ms + 20 ms are 145 ms, and so 145 kB.
+    #[test]
+    fn p3_a_read_waits_as_long_as_a_new_request_and_a_little_more_would_take() {
+        let running = fetch(MIB);
+        assert_eq!(verdict(MIB + 145_000, &running, ms(1000)), REVIEWED);
+        assert_eq!(verdict(MIB + 145_002, &running, ms(1000)), Verdict::Open);
+    }
+
+    #[test]
+    fn p3_very_near_it_waits_without_looking_again() {
+        let near = Verdict::Wait { review: None };
+        assert_eq!(verdict(MIB + 64 * KIB, &fetch(MIB), ms(1000)), near);
+        assert_eq!(verdict(MIB + 64 * KIB + 1, &fetch(MIB), ms(1000)), REVIEWED);
+        assert_eq!(verdict(MIB, &fetch(MIB), ms(90_000)), near);
+    }
+
+    #[test]
+    fn p3_silence_counts_once_it_is_longer_than_a_round_trip() {
+        let at = MIB + 100_000;
+        assert!(matches!(verdict(at, &fetch(MIB), ms(1100)), Verdict::Wait { .. }));
+        assert_eq!(verdict(at, &fetch(MIB), ms(1101)), Verdict::Open);
+    }
+
+    #[test]
+    fn p3_the_rest_of_the_first_byte_time_counts() {
+        let sent = Fetch { started: ms(900), ..fetch(0) };
+        // 100 ms have passed; nothing is left of the expected time.
+        assert!(matches!(verdict(140_000, &sent, ms(1000)), Verdict::Wait { .. }));
+        // 50 ms are left.
+        assert!(matches!(verdict(90_000, &sent, ms(950)), Verdict::Wait { .. }));
+        assert_eq!(verdict(96_000, &sent, ms(950)), Verdict::Open);
+        // 50 ms late: it will probably be as late again.
+        assert!(matches!(verdict(90_000, &sent, ms(1050)), Verdict::Wait { .. }));
+        assert_eq!(verdict(96_000, &sent, ms(1050)), Verdict::Open);
+    }
+
+    #[test]
+    fn p3_a_short_rest_is_worth_finishing() {
+        let (round_trip, first_byte, cold) = (ms(100), ms(100), ms(100));
+        let link = Link { round_trip, first_byte, cold, flow: 1e6, path: 1e6 };
+        assert!(is_worth_finishing(&fetch(8 * MIB - 200_000), &link));
+        assert!(is_worth_finishing(&fetch(8 * MIB * 95 / 100 + 1), &link));
+        assert!(!is_worth_finishing(&fetch(8 * MIB * 95 / 100 - 1), &link));
+    }
+}

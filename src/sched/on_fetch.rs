@@ -9,6 +9,7 @@ use crate::sched::segment_map::SegmentState;
 use crate::sched::timer::Timer;
 
 impl Scheduler {
+    /// The answer of a fetch begins.
     pub(super) fn on_fetch_started(
         &mut self,
         id: FetchId,
@@ -50,6 +51,7 @@ impl Scheduler {
         }
     }
 
+    /// Bytes of a fetch are stored.
     pub(super) fn on_written(&mut self, id: FetchId, range: ByteRange, out: &mut Vec<Action>) {
         let now = self.now;
         let Some(fetch) = self.fetches.one_mut(id) else {
@@ -107,6 +109,7 @@ impl Scheduler {
         }
     }
 
+    /// A fetch is over.
     pub(super) fn on_fetch_ended(
         &mut self,
         id: FetchId,

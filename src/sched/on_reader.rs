@@ -12,6 +12,7 @@ use crate::sched::timer::Timer;
 use crate::time::Micros;
 
 impl Scheduler {
+    /// A reader is there.
     pub(super) fn on_reader_opened(&mut self, id: ResourceId, reader: ReaderId, position: u64) {
         if let Some(resource) = self.resources.get_mut(&id) {
             resource.cursors.open(reader, position);
@@ -19,6 +20,7 @@ impl Scheduler {
         }
     }
 
+    /// A reader is gone, and its wait with it.
     pub(super) fn on_reader_closed(&mut self, reader: ReaderId) {
         let Some(id) = self.readers.get(&reader).copied() else {
             return;
@@ -38,6 +40,7 @@ impl Scheduler {
         self.timers.clear(Timer::WaitReview(reader));
     }
 
+    /// A reader waits.
     pub(super) fn on_demand(
         &mut self,
         reader: ReaderId,
@@ -73,6 +76,7 @@ impl Scheduler {
         self.dirty.insert(resource_id);
     }
 
+    /// A reader waits no longer.
     pub(super) fn on_demand_withdrawn(&mut self, reader: ReaderId, demand: DemandId) {
         let Some(id) = self.readers.get(&reader).copied() else {
             return;
@@ -88,6 +92,7 @@ impl Scheduler {
         }
     }
 
+    /// A reader reads stored bytes elsewhere, or has reached its mark.
     pub(super) fn on_moved(&mut self, reader: ReaderId, position: u64, out: &mut Vec<Action>) {
         if let Some(id) = self.readers.get(&reader).copied() {
             self.move_to(id, reader, position, out);

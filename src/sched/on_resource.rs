@@ -3,6 +3,7 @@
 use crate::byte_range::ByteRange;
 use crate::config::Tunables;
 use crate::ids::{HintId, OriginId, ReaderId, ResourceId};
+use crate::sched::Scheduler;
 use crate::sched::event::{Action, Class};
 use crate::sched::inflight::Inflight;
 use crate::sched::plan::{Plan, plan};
@@ -10,10 +11,10 @@ use crate::sched::resource::{Hint, Resource, Transfer};
 use crate::sched::retry::Retries;
 use crate::sched::segment_map::SegmentMap;
 use crate::sched::timer::Timer;
-use crate::sched::{Origin, Scheduler};
 use crate::time::Micros;
 
 impl Scheduler {
+    /// A resource is open: what is stored of it is known.
     pub(super) fn on_resource_opened(
         &mut self,
         id: ResourceId,
@@ -28,6 +29,7 @@ impl Scheduler {
         self.tell_end(id, out);
     }
 
+    /// A resource is closed: its fetches stop, everything about it is forgotten.
     pub(super) fn on_resource_closed(&mut self, id: ResourceId, out: &mut Vec<Action>) {
         self.cancel_all(id, out);
         let Some(resource) = self.resources.remove(&id) else {
@@ -48,6 +50,7 @@ impl Scheduler {
         }
     }
 
+    /// The length is known: what was wanted beyond it is not wanted any more.
     pub(super) fn on_len_known(&mut self, id: ResourceId, len: u64, out: &mut Vec<Action>) {
         let Some(resource) = self.resources.get_mut(&id) else {
             return;
@@ -70,6 +73,7 @@ impl Scheduler {
         self.dirty.insert(id);
     }
 
+    /// Another resource is served from now on. Waits stay and are met by the new one.
     pub(super) fn on_generation_changed(
         &mut self,
         id: ResourceId,
@@ -91,6 +95,7 @@ impl Scheduler {
         self.dirty.insert(id);
     }
 
+    /// Stored bytes are gone.
     pub(super) fn on_shrunk(&mut self, id: ResourceId, range: ByteRange) {
         if let Some(resource) = self.resources.get_mut(&id) {
             resource.map.uncover(range);
@@ -98,6 +103,7 @@ impl Scheduler {
         }
     }
 
+    /// Somebody will probably want a range.
     pub(super) fn on_hinted(
         &mut self,
         id: ResourceId,
@@ -118,6 +124,7 @@ impl Scheduler {
         self.dirty.insert(id);
     }
 
+    /// A hint holds no longer.
     pub(super) fn on_hint_withdrawn(&mut self, hint: HintId) {
         self.timers.clear(Timer::HintExpiry(hint));
         let Some(id) = self.hints.remove(&hint) else {
@@ -130,6 +137,7 @@ impl Scheduler {
         }
     }
 
+    /// The consumption is declared, or no longer.
     pub(super) fn on_rate_declared(&mut self, id: ResourceId, rate: Option<u64>) {
         if let Some(resource) = self.resources.get_mut(&id) {
             resource.declared = rate;
@@ -137,6 +145,7 @@ impl Scheduler {
         }
     }
 
+    /// Playing begins or pauses: what was between is no consumption.
     pub(super) fn on_playing(&mut self, id: ResourceId, playing: bool) {
         let Some(resource) = self.resources.get_mut(&id) else {
             return;
@@ -148,6 +157,7 @@ impl Scheduler {
         self.dirty.insert(id);
     }
 
+    /// The knobs were turned: every plan is out of date.
     pub(super) fn on_tuned(&mut self, tunables: Tunables) {
         self.tunables = tunables;
         self.dirty.extend(self.resources.keys().copied());

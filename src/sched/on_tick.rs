@@ -6,6 +6,7 @@ use crate::sched::event::Action;
 use crate::sched::timer::Timer;
 
 impl Scheduler {
+    /// Some timers may be due.
     pub(super) fn on_tick(&mut self, out: &mut Vec<Action>) {
         while let Some(timer) = self.timers.pop_due(self.now) {
             match timer {

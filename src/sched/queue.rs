@@ -108,3 +108,69 @@ impl Popped {
         Action::StartFetch { fetch, resource, range, lane, class, attempt }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINE: ResourceId = ResourceId(1);
+
+    fn segment(resource: ResourceId, start: u64, class: Class) -> Segment {
+        let range = ByteRange::at(start, 10);
+        Segment { resource, range, class, deadline: Micros(0), reader: None }
+    }
+
+    fn starts(queue: &mut Queue) -> Vec<u64> {
+        std::iter::from_fn(|| queue.pop()).map(|popped| popped.segment().range.start).collect()
+    }
+
+    #[test]
+    fn p1_the_most_urgent_segment_of_all_resources_is_popped_first() {
+        let mut queue = Queue::default();
+        queue.replace(MINE, &[segment(MINE, 30, Class::Far), segment(MINE, 20, Class::Near)]);
+        let other = ResourceId(2);
+        queue.replace(other, &[segment(other, 50, Class::Blocked)]);
+        assert_eq!(queue.peek().map(|segment| segment.range.start), Some(50));
+        assert_eq!(starts(&mut queue), [50, 20, 30]);
+        assert_eq!(queue.popped(), 3);
+    }
+
+    #[test]
+    fn replacing_leaves_other_resources_alone() {
+        let mut queue = Queue::default();
+        let other = ResourceId(2);
+        queue.replace(MINE, &[segment(MINE, 1, Class::Far)]);
+        queue.replace(other, &[segment(other, 2, Class::Far)]);
+        queue.replace(MINE, &[]);
+        assert_eq!(queue.of(MINE).count(), 0);
+        assert_eq!(queue.of(other).count(), 1);
+    }
+
+    #[test]
+    fn p1_a_segment_that_is_queued_again_keeps_its_place_among_equals() {
+        let mut queue = Queue::default();
+        let (first, second) = (ResourceId(2), ResourceId(1));
+        for resource in [first, second, first] {
+            queue.replace(resource, &[segment(resource, 7, Class::Hint)]);
+        }
+        assert_eq!(queue.peek().map(|segment| segment.resource), Some(first));
+        let changed = segment(first, 7, Class::Far);
+        queue.replace(first, &[changed]);
+        queue.replace(first, &[segment(first, 7, Class::Hint)]);
+        assert_eq!(queue.peek().map(|segment| segment.resource), Some(second));
+    }
+
+    #[test]
+    fn p2_a_popped_segment_becomes_its_request() {
+        let mut queue = Queue::default();
+        queue.replace(MINE, &[segment(MINE, 5, Class::Hint)]);
+        let popped = queue.pop().expect("one was queued");
+        let action = popped.into_start(FetchId(9), Lane::Bulk(3), 2);
+        let Action::StartFetch { fetch, resource, range, lane, class, attempt } = action else {
+            panic!("{action:?}");
+        };
+        assert_eq!((fetch, resource, range), (FetchId(9), MINE, ByteRange::new(5, 15)));
+        assert_eq!((lane, class, attempt), (Lane::Bulk(3), Class::Hint, 2));
+        assert!(queue.pop().is_none());
+    }
+}

@@ -148,3 +148,103 @@ impl Retries {
         self.forget(ByteRange::new(len, u64::MAX));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retry(start: u64, end: u64, attempts: u32, until: Option<u64>) -> Retry {
+        let range = ByteRange::new(start, end);
+        let error = Error::Truncated { at: start };
+        Retry { range, attempts, until: until.map(Micros), urgent: true, error }
+    }
+
+    fn ranges(retries: &Retries) -> Vec<(u64, u64, u32)> {
+        retries.0.iter().map(|r| (r.range.start, r.range.end, r.attempts)).collect()
+    }
+
+    #[test]
+    fn n4_pauses_double_up_to_the_longest() {
+        let config = RetryConfig { jitter: 0.0, ..Default::default() };
+        let mut rng = Rng::new(0);
+        let pauses: Vec<u64> =
+            (1..8).map(|attempts| pause(&config, attempts, &mut rng).0 / 1000).collect();
+        assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 4000, 4000]);
+        assert_eq!(pause(&config, u32::MAX, &mut rng), Micros::from_millis(4000));
+        assert_eq!(pause(&config, 0, &mut rng), Micros::from_millis(250));
+    }
+
+    #[test]
+    fn n4_jitter_takes_away_its_share_at_most() {
+        let config = RetryConfig { jitter: 0.3, ..Default::default() };
+        let mut rng = Rng::new(7);
+        let pauses: Vec<u64> = (0..1000).map(|_| pause(&config, 1, &mut rng).0).collect();
+        assert!(pauses.iter().all(|pause| (175_000..=250_000).contains(pause)));
+        assert!(pauses.iter().any(|pause| *pause < 180_000));
+        assert!(pauses.iter().any(|pause| *pause > 245_000));
+    }
+
+    #[test]
+    fn the_newest_failure_replaces_what_it_overlaps() {
+        let mut retries = Retries::default();
+        retries.add(retry(10, 40, 1, None));
+        retries.add(retry(20, 30, 2, None));
+        retries.add(retry(0, 0, 9, None));
+        assert_eq!(ranges(&retries), [(10, 20, 1), (20, 30, 2), (30, 40, 1)]);
+        assert_eq!(retries.at(30).map(|known| known.attempts), Some(1));
+        assert!(retries.at(40).is_none());
+        retries.set_len(25);
+        assert_eq!(ranges(&retries), [(10, 20, 1), (20, 25, 2)]);
+        retries.forget(ByteRange::new(12, 12));
+        retries.forget(ByteRange::new(0, 15));
+        assert_eq!(ranges(&retries), [(15, 20, 1), (20, 25, 2)]);
+    }
+
+    #[test]
+    fn n4_the_next_attempt_counts_on_and_takes_the_past_with_it() {
+        let mut retries = Retries::default();
+        retries.add(retry(10, 20, 1, None));
+        retries.add(retry(20, 40, 3, None));
+        assert_eq!(retries.attempt(ByteRange::new(15, 30)), 4);
+        assert_eq!(ranges(&retries), [(10, 15, 1), (30, 40, 3)]);
+        assert_eq!(retries.attempt(ByteRange::new(50, 60)), 1);
+    }
+
+    #[test]
+    fn pauses_end_one_by_one() {
+        let mut retries = Retries::default();
+        retries.add(retry(0, 10, 1, Some(50)));
+        retries.add(retry(10, 20, 1, Some(30)));
+        assert_eq!(retries.next(), Some(Micros(30)));
+        assert_eq!(retries.due(Micros(29)), []);
+        assert_eq!(retries.due(Micros(30)), [ByteRange::new(10, 20)]);
+        assert_eq!(retries.next(), Some(Micros(50)));
+        assert_eq!(retries.due(Micros(60)), [ByteRange::new(0, 10)]);
+        assert_eq!(retries.next(), None);
+        assert_eq!(ranges(&retries).len(), 2, "attempts are remembered");
+    }
+
+    #[test]
+    fn e7_a_read_is_pardoned_what_was_not_its_own_pause() {
+        let mut retries = Retries::default();
+        let read_ahead = Retry { urgent: false, ..retry(0, 10, 2, Some(9)) };
+        retries.add(read_ahead);
+        retries.add(retry(10, 20, 2, Some(9)));
+        retries.add(retry(20, 30, 5, Some(9)));
+        assert_eq!(retries.pardon(ByteRange::new(30, 31), 5), []);
+        let pardoned = retries.pardon(ByteRange::new(5, 25), 5);
+        assert_eq!(pardoned, [ByteRange::new(0, 10), ByteRange::new(20, 30)]);
+        assert_eq!(ranges(&retries), [(10, 20, 2)]);
+    }
+
+    #[test]
+    fn equal_seeds_give_equal_numbers() {
+        let draw = |seed| {
+            let mut rng = Rng::new(seed);
+            (0..5).map(|_| rng.below(1000)).collect::<Vec<_>>()
+        };
+        assert_eq!(draw(3), draw(3));
+        assert_ne!(draw(3), draw(4));
+        assert_eq!(Rng::new(1).below(0), 0);
+    }
+}

@@ -250,3 +250,6 @@ impl SegmentMap {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

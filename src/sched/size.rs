@@ -81,3 +81,102 @@ pub(crate) fn refill_mark(window: &Window, gap: u64, filling: bool) -> u64 {
     let halfway = window.grows_from.map_or(half, |start| start + (gap - start.min(gap)) / 2);
     half.min(halfway).max(at + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ReaderId;
+    use crate::sched::estimator::Link;
+    use crate::sched::inflight::Inflight;
+    use crate::time::Micros;
+
+    const KIB: u64 = 1 << 10;
+    const MIB: u64 = 1 << 20;
+
+    fn with<T>(rate: f64, round_trip: u64, ask: impl Fn(&Outlook<'_>) -> T) -> T {
+        let (tunables, fetches) = (Tunables::default(), Inflight::default());
+        let round_trip = Micros::from_millis(round_trip);
+        let (first_byte, cold) = (round_trip, round_trip);
+        let link = Link { round_trip, first_byte, cold, flow: rate, path: rate };
+        let (now, open) = (Micros(0), round_trip);
+        ask(&Outlook { now, tunables: &tunables, link, open, fetches: &fetches })
+    }
+
+    #[test]
+    fn p3_the_first_request_is_two_round_trips_within_its_limits() {
+        assert_eq!(with(2.5e6, 80, first), 400_000);
+        assert_eq!(with(2.5e6, 10, first), 128 * KIB);
+        assert_eq!(with(125e6, 80, first), 512 * KIB);
+    }
+
+    #[test]
+    fn p4_the_largest_request_takes_a_second_and_a_half_or_four_round_trips() {
+        assert_eq!(with(2.5e6, 80, largest), 3_750_000);
+        assert_eq!(with(1e6, 1000, largest), 4_000_000);
+        assert_eq!(with(10e6, 80, largest), 8 * MIB);
+        assert_eq!(with(10_000.0, 80, largest), 128 * KIB);
+    }
+
+    #[test]
+    fn p4_requests_double_up_to_the_largest() {
+        assert_eq!(with(2.5e6, 80, |outlook| ahead(0, outlook)), 400_000);
+        assert_eq!(with(2.5e6, 80, |outlook| ahead(400_000, outlook)), 800_000);
+        assert_eq!(with(2.5e6, 80, |outlook| ahead(3_000_000, outlook)), 3_750_000);
+        assert_eq!(with(2.5e6, 80, |outlook| blocked(800_000, true, outlook)), 1_600_000);
+        assert_eq!(with(2.5e6, 80, |outlook| blocked(800_000, false, outlook)), 400_000);
+    }
+
+    #[test]
+    fn p4_requests_end_at_slices_where_that_leaves_half_of_them() {
+        let cut = |start, end, size| cut(ByteRange::new(start, end), size).end;
+        assert_eq!(cut(0, 10 * MIB, 2 * MIB + 5), 2 * MIB);
+        assert_eq!(cut(0, 10 * MIB, 400_000), 400_000, "no slice ends in it");
+        assert_eq!(cut(MIB - 100, 10 * MIB, 400_000), MIB - 100 + 400_000, "that would be a crumb");
+        assert_eq!(cut(MIB / 2, 10 * MIB, MIB), MIB);
+        assert_eq!(cut(0, 3 * MIB + 7, 3 * MIB + 7), 3 * MIB + 7, "the hole ends there");
+        assert_eq!(cut(u64::MAX - 5, u64::MAX, MIB), u64::MAX);
+    }
+
+    #[test]
+    fn p4_no_crumbs_are_fetched_for_a_window() {
+        let tunables = Tunables::default();
+        assert_eq!(least_ahead(2 * MIB, &tunables), 256 * KIB);
+        assert_eq!(least_ahead(256 * KIB, &tunables), 128 * KIB);
+        assert_eq!(least_ahead(100 * KIB, &tunables), 50 * KIB);
+        assert_eq!(least_ahead(64 * MIB, &tunables), MIB);
+    }
+
+    fn window(at: u64, size: u64) -> Window {
+        let (reader, range) = (ReaderId(1), ByteRange::at(at, size));
+        Window { reader, primary: true, range, size, settled: true, grows_from: None }
+    }
+
+    #[test]
+    fn p4_a_resting_window_is_refilled_at_half() {
+        assert_eq!(refill_mark(&window(100, 1000), 1100, false), 600);
+        assert_eq!(refill_mark(&window(100, 1000), 300, false), 101, "never where it is already");
+        assert_eq!(refill_mark(&window(100, 1000), u64::MAX, false), u64::MAX);
+    }
+
+    #[test]
+    fn p4_a_filling_window_moves_on_with_its_reader() {
+        assert_eq!(refill_mark(&window(0, 4 * MIB), 4 * MIB, true), MIB);
+        assert_eq!(refill_mark(&window(0, 4 * MIB), MIB, true), MIB / 2);
+        assert_eq!(refill_mark(&window(0, 4 * MIB), 1, true), 16 * KIB);
+        assert_eq!(refill_mark(&window(7, 2), 7, true), 8);
+    }
+
+    #[test]
+    fn p4_after_a_seek_a_reader_soon_says_that_it_goes_on() {
+        let fresh = Window { settled: false, ..window(0, 4 * MIB) };
+        assert_eq!(refill_mark(&fresh, 4 * MIB, false), MIB);
+    }
+
+    #[test]
+    fn p4_a_growing_window_is_refilled_halfway_from_its_start() {
+        let growing = Window { grows_from: Some(100_000), ..window(150_000, 256 * KIB) };
+        assert_eq!(refill_mark(&growing, 400_000, false), 250_000);
+        let grown = Window { grows_from: Some(0), ..window(1000, 256 * KIB) };
+        assert_eq!(refill_mark(&grown, 300_000, false), 150_000);
+    }
+}

@@ -181,11 +181,11 @@ fn p4_a_refill_mark_is_set_before_the_data_ends() {
     let reader = sim.open_reader(0);
     sim.play(reader, RATE);
     sim.run_for(ms(30_000));
-    let marks = sim.actions.iter().filter_map(|(_, action)| match action {
+    let mut marks = sim.actions.iter().rev().filter_map(|(_, action)| match action {
         Action::SetRefill { at, .. } => Some(*at),
         _ => None,
     });
-    let last = marks.last().unwrap_or(0);
+    let last = marks.next().unwrap_or(0);
     assert!(last > sim.position(reader) && last < sim.stored(), "{last}");
 }
 

@@ -2,7 +2,6 @@
 
 use super::{KIB, MIB, cancelled};
 use crate::byte_range::ByteRange;
-use crate::error::Error;
 use crate::ids::ResourceId;
 use crate::sched::sim::{Fault, Sim, ms};
 use crate::sched::{Action, TimeoutReason};
@@ -97,7 +96,7 @@ fn d4_a_body_far_ahead_of_everybody_is_paused_and_dropped_after_5_s() {
     sim.run_for(ms(1000));
     assert_eq!(pauses(&sim), [true]);
     let stored = sim.stored();
-    assert!(stored >= 4 * MIB && stored < 6 * MIB, "{stored}");
+    assert!((4 * MIB..6 * MIB).contains(&stored), "{stored}");
     assert_eq!(sim.scheduler.next_timeout().map(|(_, why)| why), Some(TimeoutReason::PausedBody));
     let paused_at = sim.scheduler.next_timeout().map(|(at, _)| at - ms(5000));
     sim.run_for(ms(10_000));

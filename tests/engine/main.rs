@@ -7,4 +7,5 @@
 mod support;
 
 mod ends;
+mod faults;
 mod reading;

@@ -3,8 +3,10 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
-pub(crate) use kithara_file::origin::{Content, Gate, Origin, Rule, pattern};
-pub(crate) use kithara_file::{Config, Engine, Error, Events, Reader, Session, SessionEvent};
+pub(crate) use kithara_file::origin::{Content, Gate, Logged, Origin, Rule, pattern};
+pub(crate) use kithara_file::{
+    Config, Engine, Error, Events, NetworkError, Reader, Session, SessionEvent,
+};
 
 pub(crate) const MIB: u64 = 1 << 20;
 
@@ -93,4 +95,23 @@ pub(crate) fn until_end_of_stream(events: &mut Events) -> u64 {
             }
         }
     })
+}
+
+/// The network's part of an error.
+#[track_caller]
+pub(crate) fn network(error: &Error) -> &NetworkError {
+    match error {
+        Error::Network(error) => error,
+        other => panic!("not a network error: {other:?}"),
+    }
+}
+
+/// Whether the request's range begins at `offset`.
+pub(crate) fn starts_at(request: &Logged, offset: u64) -> bool {
+    request.range.is_some_and(|(first, _)| first == offset)
+}
+
+/// How many requests asked for a range that begins at `offset`.
+pub(crate) fn requests_at(origin: &Origin, offset: u64) -> usize {
+    origin.log().iter().filter(|request| starts_at(request, offset)).count()
 }

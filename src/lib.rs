@@ -36,3 +36,16 @@ pub use reader::{AsyncReader, Reader, ReaderHandle};
 pub use session::Session;
 pub use snapshot::{InFlight, Purpose, Snapshot};
 pub use tokio_util::sync::CancellationToken;
+
+/// The examples of the papers, which run as tests.
+#[cfg(doctest)]
+mod papers {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../docs/SEMANTICS.md")]
+    struct Semantics;
+
+    #[doc = include_str!("../docs/TUNING.md")]
+    struct Tuning;
+}

@@ -23,6 +23,7 @@ mod sync;
 mod time;
 mod validator;
 
+pub use assets::{AssetInfo, AssetKey, AssetStore, Evicted, Removed};
 pub use config::{
     Config, FetchConfig, NetConfig, OnChange, ReadaheadConfig, RetryConfig, StoreConfig,
     TimeoutConfig, Tunables,

@@ -16,20 +16,22 @@ use crate::error::{Error, StorageError};
 use crate::storage::atomic::TEMPORARY_PREFIX;
 use crate::sync::{AtomicU64, Ordering};
 
-/// What an eviction did.
+/// What [`AssetStore::evict`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Evicted {
-    /// Assets and objects that went.
-    pub(crate) assets: u64,
+#[non_exhaustive]
+pub struct Evicted {
+    /// Assets and small objects that went.
+    pub assets: u64,
     /// Bytes of the disk that they took.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// Whether the store is within its limits now; false if all that is left is pinned or open.
-    pub(crate) within_limits: bool,
+    pub within_limits: bool,
 }
 
-/// What became of a removal.
+/// What became of an [`AssetStore::remove`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Removed {
+#[non_exhaustive]
+pub enum Removed {
     /// It is gone.
     Gone,
     /// Somebody has it open.
@@ -45,16 +47,17 @@ const UNFINISHED_AGE: Duration = Duration::from_secs(3600);
 static TRASHED: AtomicU64 = AtomicU64::new(0);
 
 impl AssetStore {
-    /// Removes what is least worth keeping, until the store is within its limits or nothing more can go.
+    /// Removes what is least worth keeping, until the store is within the limits it was opened with or
+    /// nothing more can go: incomplete assets before complete ones, then the least recently used. Pinned and
+    /// open ones stay.
     ///
-    /// Call it on a thread for such things when an asset was opened that is new, and when one was closed:
-    /// it looks at every asset's sizes, and reads logs only when something must go. A store over its
-    /// limits still opens and stores.
+    /// Engines do this by themselves. It looks at every asset's sizes, and reads logs only when something
+    /// must go. A store over its limits still opens and stores.
     ///
     /// # Errors
     ///
-    /// `Storage`: a folder cannot be read. What cannot be removed is passed over.
-    pub(crate) fn evict(&self) -> Result<Evicted, Error> {
+    /// [`Error::Storage`]: a folder cannot be read. What cannot be removed is passed over.
+    pub fn evict(&self) -> Result<Evicted, Error> {
         let (layout, config) = (&self.inner.layout, &self.inner.config);
         self.sweep();
         let all = entries(layout)?;
@@ -79,12 +82,12 @@ impl AssetStore {
         Ok(done)
     }
 
-    /// Removes the asset and the object `key`, pinned or not, unless somebody has it open.
+    /// Removes the asset and the small object `key`, pinned or not, unless somebody has it open.
     ///
     /// # Errors
     ///
-    /// `Storage`: the disk refused.
-    pub(crate) fn remove(&self, key: &AssetKey) -> Result<Removed, Error> {
+    /// [`Error::Storage`]: the disk refused.
+    pub fn remove(&self, key: &AssetKey) -> Result<Removed, Error> {
         let mut removed = Removed::Absent;
         for entry in entries_of(&self.inner.layout, key)? {
             removed = match self.discard(&entry, None)? {

@@ -18,16 +18,16 @@ const MAX_KEY: usize = 1024;
 /// Longest part of an explicit key between slashes, in bytes: what file systems allow.
 const MAX_PART: usize = 255;
 
-/// The identity of an asset.
+/// The identity of a stored resource: a hash of its URL without query, or of a key that the user chose.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct AssetKey {
+pub struct AssetKey {
     hash: [u8; 32],
     label: Option<String>,
 }
 
 impl AssetKey {
-    /// The asset at `url`, whatever its userinfo, query and fragment.
-    pub(crate) fn for_url(url: &Url) -> Self {
+    /// The resource at `url`, whatever its userinfo, query and fragment.
+    pub fn for_url(url: &Url) -> Self {
         let mut hasher = Sha256::new();
         hasher.update(b"url\0");
         hasher.update(url.scheme());
@@ -39,14 +39,15 @@ impl AssetKey {
         Self { hash: hasher.finalize().into(), label: None }
     }
 
-    /// The asset that the user calls `key`: parts of plain text between slashes, as `films/one`.
+    /// The resource that the user calls `key`: parts of plain text between slashes, as `films/one`. See
+    /// [`Source::key`](crate::Source::key).
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for what would be no safe relative path on some system: empty, absolute or
+    /// [`Error::InvalidInput`] for what would be no safe relative path on some system: empty, absolute or
     /// over-long text, `.` and `..`, backslashes, colons and control characters, names that
     /// Windows keeps for devices, parts that end in a dot or a space.
-    pub(crate) fn explicit(key: &str) -> Result<Self, Error> {
+    pub fn explicit(key: &str) -> Result<Self, Error> {
         check(key).map_err(|why| Error::invalid("asset key", why))?;
         let mut hasher = Sha256::new();
         hasher.update(b"key\0");
@@ -54,8 +55,8 @@ impl AssetKey {
         Ok(Self { hash: hasher.finalize().into(), label: Some(key.to_owned()) })
     }
 
-    /// The asset whose [`id`](Self::id) is `id`, as a listing shows it.
-    pub(crate) fn from_id(id: &str) -> Option<Self> {
+    /// The resource whose [`id`](Self::id) is `id`, as a listing shows it; `None` if that is no id.
+    pub fn from_id(id: &str) -> Option<Self> {
         if id.len() != 64 {
             return None;
         }
@@ -71,8 +72,8 @@ impl AssetKey {
         Some(Self { hash, label: None })
     }
 
-    /// The hash as 64 hexadecimal digits: the asset's name on disk.
-    pub(crate) fn id(&self) -> String {
+    /// The hash as 64 hexadecimal digits: the name on disk.
+    pub fn id(&self) -> String {
         use fmt::Write as _;
         self.hash.iter().fold(String::with_capacity(64), |mut id, byte| {
             write!(id, "{byte:02x}").expect("writing to a string does not fail");

@@ -15,27 +15,28 @@ use crate::byte_range::ByteRange;
 use crate::error::{Error, StorageError};
 use crate::storage::platform;
 
-/// One asset or small object, for people and for the choice of what goes.
+/// One asset or small object of a store, from [`AssetStore::list`].
 #[derive(Debug, Clone)]
-pub(crate) struct AssetInfo {
+#[non_exhaustive]
+pub struct AssetInfo {
     /// 64 hexadecimal digits; [`AssetKey::from_id`] takes them.
-    pub(crate) id: String,
+    pub id: String,
     /// The explicit key, if it has one.
-    pub(crate) label: Option<String>,
+    pub label: Option<String>,
     /// Whether it is a small object and no asset.
-    pub(crate) is_object: bool,
+    pub is_object: bool,
     /// Length of the resource, if known.
-    pub(crate) len: Option<u64>,
+    pub len: Option<u64>,
     /// How many bytes are there.
-    pub(crate) covered: u64,
+    pub covered: u64,
     /// Whether that is all.
-    pub(crate) complete: bool,
+    pub complete: bool,
     /// When it was last opened or closed.
-    pub(crate) last_used: SystemTime,
+    pub last_used: SystemTime,
     /// Whether the user pinned it.
-    pub(crate) pinned: bool,
+    pub pinned: bool,
     /// Bytes that it takes on the disk.
-    pub(crate) allocated: u64,
+    pub allocated: u64,
 }
 
 /// What the file system alone tells of an asset or object.
@@ -49,12 +50,13 @@ pub(super) struct Entry {
 }
 
 impl AssetStore {
-    /// Everything that is stored, by id. Reads every log, so not for a thread that is waited for. Something that vanishes meanwhile is left out.
+    /// Everything that is stored, by id, whoever has it open. Reads every log, so not for a thread that is
+    /// waited for. Something that vanishes meanwhile is left out.
     ///
     /// # Errors
     ///
-    /// `Storage`: a folder cannot be read.
-    pub(crate) fn list(&self) -> Result<Vec<AssetInfo>, Error> {
+    /// [`Error::Storage`]: a folder cannot be read.
+    pub fn list(&self) -> Result<Vec<AssetInfo>, Error> {
         let layout = &self.inner.layout;
         let mut infos: Vec<_> = entries(layout)?.iter().map(|entry| info(layout, entry)).collect();
         infos.sort_by(|a, b| (&a.id, a.is_object).cmp(&(&b.id, b.is_object)));
@@ -65,8 +67,8 @@ impl AssetStore {
     ///
     /// # Errors
     ///
-    /// `Storage`: a folder cannot be read.
-    pub(crate) fn allocated(&self) -> Result<u64, Error> {
+    /// [`Error::Storage`]: a folder cannot be read.
+    pub fn allocated(&self) -> Result<u64, Error> {
         Ok(entries(&self.inner.layout)?.iter().map(|entry| entry.allocated).sum())
     }
 }

@@ -31,15 +31,13 @@ use std::path::Path;
 // The engine takes these; the allowance goes with the one for dead code.
 #[allow(unused_imports)]
 pub(crate) use barrier::{Barrier, BarrierOutcome, SyncedBarrier};
-#[allow(unused_imports)]
-pub(crate) use evict::{Evicted, Removed};
+pub use evict::{Evicted, Removed};
 #[allow(unused_imports)]
 pub(crate) use journal::Journal;
-pub(crate) use key::AssetKey;
+pub use key::AssetKey;
 #[allow(unused_imports)]
 pub(crate) use lease::{Acquired, Generation, Lease, Recovered};
-#[allow(unused_imports)]
-pub(crate) use list::AssetInfo;
+pub use list::AssetInfo;
 #[allow(unused_imports)]
 pub(crate) use objects::{Object, Objects};
 
@@ -48,9 +46,27 @@ use crate::error::{Error, StorageError};
 use crate::sync::Arc;
 use layout::{Durable, Kind, Layout, is_there, open_file, sync_folder};
 
-/// A store: a folder of assets. Cheap to clone; opening one reads no asset.
+/// A folder of stored resources (assets), for looking after it: what is in it, and what goes.
+///
+/// Engines open their store by themselves, see [`EngineBuilder::store_dir`](crate::EngineBuilder::store_dir); this is
+/// for tools. It is safe beside engines of this and other processes: what somebody has open stays.
+/// Cheap to clone; every call blocks on the disk.
+///
+/// ```
+/// use kithara_file::{AssetStore, StoreConfig};
+///
+/// # fn main() -> Result<(), kithara_file::Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// # let dir = folder.path();
+/// let store = AssetStore::open(dir, &StoreConfig::default())?;
+/// for asset in store.list()? {
+///     println!("{} {} of {:?} bytes", asset.id, asset.covered, asset.len);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
-pub(crate) struct AssetStore {
+pub struct AssetStore {
     inner: Arc<Inner>,
 }
 
@@ -65,12 +81,15 @@ struct Inner {
 }
 
 impl AssetStore {
-    /// The store in the folder `dir`, which is made if it is missing.
+    /// The store in the folder `dir`, which is made if it is missing. Reads no asset.
+    ///
+    /// Of `config`, the limits matter here: [`evict`](Self::evict) goes by them.
     ///
     /// # Errors
     ///
-    /// `Storage` with the path: it is a file, cannot be made or written, or is a store of another version.
-    pub(crate) fn open(dir: &Path, config: &StoreConfig) -> Result<Self, Error> {
+    /// [`Error::Storage`] with the path: it is a file, cannot be made or written, or is a store of another
+    /// version.
+    pub fn open(dir: &Path, config: &StoreConfig) -> Result<Self, Error> {
         let layout = Layout::open(dir)?;
         let boot = boot::boot_id(layout.root());
         let inner = Inner { layout, config: config.clone(), boot, temporary: None };
@@ -111,12 +130,13 @@ impl AssetStore {
         Ok(Lease::take(&self.inner, key, offline)?)
     }
 
-    /// Pins the asset, or takes the pin away: a pinned one is never evicted. False if it is not stored.
+    /// Pins the asset, or takes the pin away: a pinned one is never evicted, but can be removed. False if it is
+    /// not stored.
     ///
     /// # Errors
     ///
-    /// `Storage`: the disk refused.
-    pub(crate) fn pin(&self, key: &AssetKey, pinned: bool) -> Result<bool, Error> {
+    /// [`Error::Storage`]: the disk refused.
+    pub fn pin(&self, key: &AssetKey, pinned: bool) -> Result<bool, Error> {
         let paths = self.inner.layout.asset(key);
         if is_there(&paths.folder, Kind::Folder)?.is_none() {
             return Ok(false);
@@ -133,8 +153,8 @@ impl AssetStore {
         Ok(true)
     }
 
-    /// The store's folder.
-    pub(crate) fn root(&self) -> &Path {
+    /// The store's folder, with links resolved.
+    pub fn root(&self) -> &Path {
         self.inner.layout.root()
     }
 

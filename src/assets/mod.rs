@@ -118,6 +118,17 @@ impl AssetStore {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Removes a temporary store now, though leases and journals of it may be left: they keep what they have
+    /// open, and find nothing more. A persistent one stays.
+    pub(crate) fn remove_if_temporary(&self) {
+        if let Some(folder) = &self.inner.temporary
+            && let Err(error) = std::fs::remove_dir_all(folder.path())
+        {
+            // Where open files cannot be removed, the last user does it.
+            tracing::debug!(%error, "temporary store stays for now");
+        }
+    }
+
     /// Takes the asset `key`, to read what is stored of it and to store more. Never waits for another holder.
     ///
     /// `offline` makes nothing that is not there.

@@ -49,6 +49,8 @@ pub(crate) struct Alive {
 impl Drop for Alive {
     fn drop(&mut self) {
         let _ = self.shared.command(Command::Shutdown);
+        // Here and not on the engine's threads, which a program that ends now takes along.
+        self.shared.store.remove_if_temporary();
     }
 }
 
@@ -165,4 +167,21 @@ fn read_bounded(path: &std::path::Path, max_len: u64) -> Result<Bytes, Error> {
         return Err(Error::invalid("max_len", format!("the file is larger than {max_len} bytes")));
     }
     Ok(bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the program goes on or ends right there.
+    #[test]
+    fn a_temporary_store_is_gone_with_the_last_handle() {
+        let engine = Engine::new().expect("an engine");
+        let root = engine.alive.shared.store.root().to_owned();
+        let other = engine.clone();
+        drop(engine);
+        assert!(root.is_dir());
+        drop(other);
+        assert!(!root.exists());
+    }
 }

@@ -74,4 +74,39 @@ impl ReaderState {
         self.ordered.store(false, Ordering::Release);
         Some(std::mem::take(&mut *self.orders.lock()))
     }
+
+    /// The seek ordered since the last call, if any. An interrupt stays, since only a read may take it.
+    pub(crate) fn take_seek(&self) -> Option<u64> {
+        if !self.ordered.load(Ordering::Acquire) {
+            return None;
+        }
+        self.orders.lock().seek.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{Backend, StreamingResource};
+
+    fn state() -> ReaderState {
+        let bytes = StreamingResource::new(Backend::memory());
+        let id = ReaderId(1);
+        ReaderState::new(id, bytes.waiter(id).nudger())
+    }
+
+    /// E11: the reader's own seek takes over the place that was ordered, and leaves the interrupt to a read.
+    #[test]
+    fn e11_a_seek_does_not_swallow_an_interrupt() {
+        let state = state();
+        assert_eq!(state.take_seek(), None);
+        state.order(|orders| orders.interrupt = true);
+        state.order(|orders| orders.seek = Some(7));
+        state.order(|orders| orders.seek = Some(8));
+        assert_eq!(state.take_seek(), Some(8), "the newest wins");
+        assert_eq!(state.take_seek(), None);
+        let orders = state.take_orders().expect("the interrupt is still there");
+        assert!(orders.interrupt && orders.seek.is_none());
+        assert!(state.take_orders().is_none());
+    }
 }

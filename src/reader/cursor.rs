@@ -118,16 +118,26 @@ impl Cursor {
         }
         let Some(orders) = self.shared.take_orders() else { return Ok(()) };
         if let Some(position) = orders.seek {
-            self.position = position;
-            self.shared.position.store(position, Ordering::Relaxed);
+            self.go_to(position);
         }
-        if orders.interrupt { Err(Error::Interrupted) } else { Ok(()) }
+        if orders.interrupt {
+            // Nobody waits any more; the next read asks anew.
+            self.withdraw();
+            return Err(Error::Interrupted);
+        }
+        Ok(())
+    }
+
+    fn go_to(&mut self, position: u64) {
+        self.position = position;
+        self.shared.position.store(position, Ordering::Relaxed);
     }
 
     fn read_or_demand(&mut self, buf: &mut [u8]) -> Result<Step, Error> {
         loop {
             let bytes = &self.session.resource.bytes;
             if let Some(n) = bytes.read_run(&mut self.run, self.position, buf)? {
+                debug_assert!(self.is_covered(n), "a read left coverage");
                 self.advance(n);
                 return Ok(Step::Done(n));
             }
@@ -141,6 +151,13 @@ impl Cursor {
                 Look::Failed(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether the `n` bytes at the cursor are covered, or went only after they were read.
+    fn is_covered(&self, n: usize) -> bool {
+        let bytes = &self.session.resource.bytes;
+        let missing = bytes.missing_in(ByteRange::at(self.position, n as u64));
+        missing.is_empty() || bytes.epoch() != self.run.epoch()
     }
 
     /// Bytes were found by asking: the scheduler hears of it, since this may be another place than where
@@ -251,8 +268,8 @@ impl Cursor {
 
     /// Moves the cursor: no I/O, no waiting (E5).
     pub(crate) fn seek(&mut self, to: SeekFrom) -> Result<u64, Error> {
-        if let Some(Some(position)) = self.shared.take_orders().map(|orders| orders.seek) {
-            self.position = position;
+        if let Some(position) = self.shared.take_seek() {
+            self.go_to(position);
         }
         let position = match to {
             SeekFrom::Start(position) => Some(position),
@@ -266,8 +283,7 @@ impl Cursor {
         let Some(position) = position else {
             return Err(Error::invalid("seek", "the position would be negative or past 2^64"));
         };
-        self.position = position;
-        self.shared.position.store(position, Ordering::Relaxed);
+        self.go_to(position);
         Ok(position)
     }
 }

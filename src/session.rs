@@ -1,6 +1,6 @@
 //! [`Session`]: one use of one resource. Dropping it is the way to stop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -45,12 +45,19 @@ pub(crate) struct SessionShared {
     token: CancellationToken,
     readers: Mutex<Readers>,
     hover: HintId,
-    hints: Mutex<Vec<HintId>>,
+    /// The newest ones, the oldest first.
+    prefetches: Mutex<VecDeque<HintId>>,
 }
+
+/// Most prefetches that one session has outstanding: far more than a player's next few places, and a bound for
+/// one that asks for ever.
+const PREFETCHES: usize = 256;
 
 #[derive(Debug, Default)]
 struct Readers {
     live: BTreeMap<ReaderId, Arc<ReaderState>>,
+    /// Those that wait for a range and read nothing: no cursors.
+    waits: BTreeMap<ReaderId, Arc<ReaderState>>,
     /// What readers that are gone have counted.
     gone: Tally,
 }
@@ -93,6 +100,14 @@ impl SessionShared {
         }
     }
 
+    fn add_wait(&self, reader: Arc<ReaderState>) {
+        self.readers.lock().waits.insert(reader.id, reader);
+    }
+
+    fn remove_wait(&self, reader: ReaderId) {
+        self.readers.lock().waits.remove(&reader);
+    }
+
     /// Counters of all readers so far.
     pub(crate) fn tally(&self) -> Tally {
         let readers = self.readers.lock();
@@ -120,11 +135,15 @@ impl SessionShared {
         if self.ended.swap(true, Ordering::AcqRel) {
             return;
         }
-        let readers: Vec<_> = self.readers.lock().live.values().cloned().collect();
+        let readers: Vec<_> = {
+            let readers = self.readers.lock();
+            readers.live.values().chain(readers.waits.values()).cloned().collect()
+        };
         for reader in readers {
             reader.nudge();
         }
-        for hint in std::mem::take(&mut *self.hints.lock()) {
+        let prefetches = std::mem::take(&mut *self.prefetches.lock());
+        for hint in prefetches.into_iter().chain([self.hover]) {
             self.engine.shared.sched(Event::HintWithdrawn { hint });
         }
         self.resource.events.close(self.number);
@@ -190,7 +209,7 @@ impl Wait {
         let id = session.engine.shared.names.reader();
         let waiter = session.resource.bytes.waiter(id);
         let reader = Arc::new(ReaderState::new(id, waiter.nudger()));
-        session.add_reader(reader.clone());
+        session.add_wait(reader.clone());
         let (resource, opened) = (session.resource.clone(), reader.clone());
         let opened = Command::ReaderOpened { resource, reader: opened, position };
         // After the end of the engine nobody hears it, and the wait has ended already.
@@ -206,7 +225,7 @@ impl Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        self.session.remove_reader(&self.reader);
+        self.session.remove_wait(self.reader.id);
         self.session.engine.shared.sched(Event::ReaderClosed { reader: self.reader.id });
     }
 }
@@ -257,7 +276,7 @@ impl Session {
             token: token.clone(),
             readers: Mutex::default(),
             hover,
-            hints: Mutex::new(vec![hover]),
+            prefetches: Mutex::default(),
             engine: engine.clone(),
         });
         // Weak: the watch must not keep alive what it watches.
@@ -325,8 +344,16 @@ impl Session {
     }
 
     /// A new subscription to what happens; bounded, lossy but for terminal events.
+    ///
+    /// After the session was cancelled it tells what is terminal, and ends.
     pub fn events(&self) -> Events {
-        self.shared.resource.events.subscribe(self.shared.number)
+        let hub = &self.shared.resource.events;
+        let events = hub.subscribe(self.shared.number);
+        // Looked at afterwards: an end that comes in between has closed it, or is seen here.
+        if self.shared.is_ended() {
+            hub.close(self.shared.number);
+        }
+        events
     }
 
     /// Declares how fast the application consumes, in bytes per second of play; zero takes it back. Read-ahead
@@ -343,10 +370,20 @@ impl Session {
     }
 
     /// Fetches `range`, in bytes, at low urgency unless a read wants it sooner; worthless after `deadline` from
-    /// now, if one is given. Returns at once.
+    /// now, if one is given. Returns at once. The newest 256 hold; an older one is taken back.
     pub fn prefetch(&self, range: Range<u64>, deadline: Option<Duration>) {
+        if range.is_empty() {
+            return;
+        }
         let hint = HintId(self.shared.engine.shared.names.hint.next());
-        self.shared.hints.lock().push(hint);
+        let oldest = {
+            let mut prefetches = self.shared.prefetches.lock();
+            prefetches.push_back(hint);
+            (prefetches.len() > PREFETCHES).then(|| prefetches.pop_front()).flatten()
+        };
+        if let Some(hint) = oldest {
+            self.sched(Event::HintWithdrawn { hint });
+        }
         self.hint(hint, range.into(), deadline);
     }
 

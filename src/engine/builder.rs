@@ -97,11 +97,13 @@ impl EngineBuilder {
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            .thread_name("kithara-block")
             .build()
             .map_err(|source| StorageError::new("starting the engine's runtime", source))?;
+        let runtime = OwnRuntime(Some(runtime));
         let (commands, inbox) = mpsc::unbounded_channel();
         let (jobs, work) = std::sync::mpsc::channel();
-        let own = runtime.handle().clone();
+        let own = runtime.get().handle().clone();
         let io = self.runtime.unwrap_or_else(|| own.clone());
         let key_of = self.key_of;
         let tunables = self.config.tunables.clone();
@@ -111,18 +113,35 @@ impl EngineBuilder {
         let shared = Arc::new(Shared::new(parts));
 
         let scheduler = Scheduler::new(tunables, lanes, seed());
-        let driver = Driver::new(shared.clone(), scheduler);
+        let driver = Driver::new(shared.clone(), scheduler, inbox);
         let writing = {
             let shared = shared.clone();
             spawn("kithara-writer", move || Writer::run(shared, work))?
         };
         spawn(DRIVER_THREAD, move || {
-            runtime.block_on(driver.run(inbox));
-            // Whatever the writer still has to make durable is done before the runtime's threads go.
+            runtime.get().block_on(driver.run());
+            // Before the last barrier, which may take its time: requests end with their tasks.
+            drop(runtime);
             let _ = writing.join();
-            runtime.shutdown_background();
         })?;
         Ok(Engine { alive: Arc::new(Alive { shared }) })
+    }
+}
+
+/// The engine's runtime. Goes without waiting, so that it may be dropped anywhere.
+struct OwnRuntime(Option<tokio::runtime::Runtime>);
+
+impl OwnRuntime {
+    fn get(&self) -> &tokio::runtime::Runtime {
+        self.0.as_ref().expect("there until it is dropped")
+    }
+}
+
+impl Drop for OwnRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -56,14 +56,26 @@ pub(crate) struct Driver {
     fetches: BTreeMap<FetchId, Running>,
     actions: Vec<Action>,
     touched: BTreeSet<ResourceId>,
+    /// Failed for good after their last session went, whose `Close` is on its way: what is stored of them is void.
+    void: BTreeSet<ResourceId>,
+    /// Requests started: as many as segments were popped.
+    started: u64,
+    commands: UnboundedReceiver<Command>,
 }
 
 impl Driver {
-    /// A driver for `scheduler`, with nothing open.
-    pub(crate) fn new(shared: Arc<Shared>, scheduler: Scheduler) -> Self {
+    /// A driver for `scheduler` that hears `commands`, with nothing open.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        scheduler: Scheduler,
+        commands: UnboundedReceiver<Command>,
+    ) -> Self {
         Self {
             shared,
             scheduler,
+            commands,
+            void: BTreeSet::new(),
+            started: 0,
             resources: BTreeMap::new(),
             readers: BTreeMap::new(),
             fetches: BTreeMap::new(),
@@ -73,13 +85,13 @@ impl Driver {
     }
 
     /// Runs until the engine is shut down.
-    pub(crate) async fn run(mut self, mut commands: UnboundedReceiver<Command>) {
-        while let Some(command) = self.next_command(&mut commands).await {
+    pub(crate) async fn run(mut self) {
+        while let Some(command) = self.next_command().await {
             if !self.handle(command) {
-                break;
+                return;
             }
             for _ in 1..BATCH {
-                let Ok(command) = commands.try_recv() else { break };
+                let Ok(command) = self.commands.try_recv() else { break };
                 if !self.handle(command) {
                     return;
                 }
@@ -88,12 +100,17 @@ impl Driver {
         }
     }
 
-    async fn next_command(&self, commands: &mut UnboundedReceiver<Command>) -> Option<Command> {
+    async fn next_command(&mut self) -> Option<Command> {
         let Some((at, _reason)) = self.scheduler.next_timeout() else {
-            return commands.recv().await;
+            return self.commands.recv().await;
         };
+        // Looked at first: commands that never cease must not keep a timer from being heard.
+        if at <= self.shared.clock.now() {
+            tokio::task::yield_now().await;
+            return Some(Command::Sched(Event::Tick));
+        }
         let deadline = self.shared.clock.instant(at).into();
-        match tokio::time::timeout_at(deadline, commands.recv()).await {
+        match tokio::time::timeout_at(deadline, self.commands.recv()).await {
             Ok(command) => command,
             Err(_) => Some(Command::Sched(Event::Tick)),
         }
@@ -111,20 +128,50 @@ impl Driver {
             Command::Restarted { resource } => self.on_restarted(resource),
             Command::StoreFailed { fetch, error } => self.on_store_failed(fetch, error),
             Command::WriterGone => self.on_writer_gone(),
-            Command::Shutdown => {
-                let _ = self.shared.job(Job::Shutdown);
-                return false;
-            }
+            Command::Shutdown => return false,
         }
         true
     }
 
     fn feed(&mut self, event: Event) {
+        self.touch(&event);
         let now = self.shared.clock.now();
         self.scheduler.handle(now, event, &mut self.actions);
         for action in std::mem::take(&mut self.actions) {
             self.perform(action);
         }
+        debug_assert_eq!(self.started, self.scheduler.popped(), "a fetch that was not popped");
+    }
+
+    /// Notes whose snapshot the event may change.
+    fn touch(&mut self, event: &Event) {
+        let reader = |reader| self.readers.get(reader).map(|known| known.resource);
+        let fetch = |fetch| self.fetches.get(fetch).map(|running| running.resource);
+        let touched = match event {
+            Event::ResourceOpened { resource, .. }
+            | Event::ResourceClosed { resource }
+            | Event::LenKnown { resource, .. }
+            | Event::GenerationChanged { resource, .. }
+            | Event::Shrunk { resource, .. }
+            | Event::ReaderOpened { resource, .. }
+            | Event::Hinted { resource, .. }
+            | Event::RateDeclared { resource, .. }
+            | Event::PlayingChanged { resource, .. } => Some(*resource),
+            Event::Demand { reader: id, .. }
+            | Event::DemandWithdrawn { reader: id, .. }
+            | Event::Moved { reader: id, .. } => reader(id),
+            Event::FetchStarted { fetch: id, .. } | Event::Written { fetch: id, .. } => fetch(id),
+            // Any of them, as far as can be told from here.
+            Event::ReaderClosed { .. }
+            | Event::HintWithdrawn { .. }
+            | Event::FetchEnded { .. }
+            | Event::Tuned { .. }
+            | Event::Tick => {
+                self.touched.extend(self.resources.keys());
+                None
+            }
+        };
+        self.touched.extend(touched);
     }
 
     fn on_event(&mut self, event: Event) {
@@ -142,13 +189,13 @@ impl Driver {
                 self.feed(Event::LenKnown { resource, len });
             }
             Event::FetchStarted { fetch, .. } => {
-                if let Some(running) = self.fetches.get(&fetch) {
-                    self.touched.insert(running.resource);
-                    if let Some(resource) = self.resources.get(&running.resource) {
-                        resource.set_opened(OpenState::Open);
-                    }
-                }
                 self.feed(event);
+                let Some(running) = self.fetches.get(&fetch) else { return };
+                if let Some(resource) = self.resources.get(&running.resource).cloned() {
+                    // Whoever waits for the opening finds a snapshot that knows of the answer.
+                    self.publish();
+                    resource.set_opened(OpenState::Open);
+                }
             }
             event => self.feed(event),
         }
@@ -157,10 +204,10 @@ impl Driver {
     fn on_register(&mut self, resource: Arc<Resource>, opened: Event) {
         let id = resource.id;
         self.resources.insert(id, resource.clone());
-        self.touched.insert(id);
         self.feed(opened);
         let ready = resource.bytes.len().is_some() || resource.bytes.covered_bytes() > 0;
         if ready {
+            self.publish();
             resource.set_opened(OpenState::Open);
             return;
         }
@@ -183,7 +230,6 @@ impl Driver {
         }
         let id = reader.id;
         self.readers.insert(id, Known { resource: resource.id, shared: Some(reader) });
-        self.touched.insert(resource.id);
         self.feed(Event::ReaderOpened { resource: resource.id, reader: id, position });
         self.close_probes(resource.id);
     }
@@ -205,7 +251,6 @@ impl Driver {
     fn on_written(&mut self, fetch: FetchId, range: ByteRange) {
         if let Some(running) = self.fetches.get_mut(&fetch) {
             running.written += range.len();
-            self.touched.insert(running.resource);
         }
         self.feed(Event::Written { fetch, range });
     }
@@ -217,7 +262,6 @@ impl Driver {
             None => outcome,
         };
         if let Some(resource) = self.resources.get(&running.resource) {
-            self.touched.insert(resource.id);
             resource.fetches.lock().remove(&fetch);
             let error = match &outcome {
                 FetchOutcome::Failed(failure) => Some(failure.error.clone()),
@@ -258,7 +302,6 @@ impl Driver {
     fn on_restarted(&mut self, id: ResourceId) {
         let Some(resource) = self.resources.get(&id) else { return };
         resource.events.emit(SessionEvent::Restarted);
-        self.touched.insert(id);
         self.feed(Event::GenerationChanged { resource: id, len: None });
     }
 
@@ -284,7 +327,6 @@ impl Driver {
                     return;
                 };
                 known.fetches.lock().insert(fetch, (range, class));
-                self.touched.insert(resource);
                 let order = Order { fetch, range, lane, class, attempt };
                 self.start(known, order);
             }
@@ -321,7 +363,7 @@ impl Driver {
             store_error: None,
         };
         self.fetches.insert(order.fetch, running);
-        resource.counters.requests.fetch_add(1, Ordering::Relaxed);
+        self.started += 1;
         resource
             .events
             .emit(SessionEvent::FetchStarted { start: order.range.start, end: order.range.end });
@@ -347,8 +389,11 @@ impl Driver {
         let changed = matches!(error, Error::Changed);
         resource.events.emit(SessionEvent::Failed { error });
         let (done, closing) = watch::channel(());
-        self.mark_closing(&resource, closing);
-        self.close(id, changed, done);
+        if self.mark_closing(&resource, closing) {
+            self.close(id, changed, done);
+        } else if changed {
+            self.void.insert(id);
+        }
     }
 
     fn end_of_stream(&mut self, id: ResourceId) {
@@ -364,6 +409,7 @@ impl Driver {
     /// Stops everything about the resource and gives its asset back.
     fn close(&mut self, id: ResourceId, discard: bool, done: watch::Sender<()>) {
         let Some(resource) = self.resources.remove(&id) else { return };
+        let discard = self.void.remove(&id) || discard;
         self.readers.retain(|_, known| known.resource != id);
         for running in self.fetches.values().filter(|running| running.resource == id) {
             running.cancel.cancel();
@@ -378,14 +424,17 @@ impl Driver {
         self.touched.remove(&id);
     }
 
-    /// From now on an open of the same key waits until the asset's lock is free again.
-    fn mark_closing(&self, resource: &Resource, closing: watch::Receiver<()>) {
-        let Some(key) = &resource.key else { return };
+    /// From now on an open of the same key waits until the asset's lock is free again. False if the last
+    /// session has gone just now: then that wait is arranged, and the `Close` that ends it on its way.
+    fn mark_closing(&self, resource: &Resource, closing: watch::Receiver<()>) -> bool {
+        let Some(key) = &resource.key else { return true };
         let mut registry = self.shared.registry.lock();
-        if let Some(entry) = registry.get_mut(key)
-            && matches!(entry, Entry::Open { resource: open, .. } if open.id == resource.id)
-        {
-            *entry = Entry::Busy(closing);
+        match registry.get_mut(key) {
+            Some(entry @ Entry::Open { .. }) => {
+                *entry = Entry::Busy(closing);
+                true
+            }
+            Some(Entry::Busy(_)) | None => false,
         }
     }
 
@@ -402,6 +451,14 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
+        let _ = self.shared.job(Job::Shutdown);
+        // What was sent and not yet heard can only be a resource that somebody waits for.
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            if let Command::Register { resource, .. } = command {
+                self.resources.insert(resource.id, resource);
+            }
+        }
         for running in self.fetches.values() {
             running.cancel.cancel();
         }
@@ -412,3 +469,7 @@ impl Drop for Driver {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;

@@ -33,26 +33,53 @@ pub(crate) struct Order {
 }
 
 /// Runs the request to its end and tells the scheduler.
-pub(crate) async fn run(
+pub(crate) fn run(
     shared: Arc<Shared>,
     resource: Arc<Resource>,
     order: Order,
     cancel: CancellationToken,
     paused: watch::Receiver<bool>,
-) {
-    shared.note_io_thread();
-    let generation = resource.info().generation;
-    let mut fetch = Fetch { shared: shared.clone(), resource, order, generation, paused };
-    let outcome = match cancel.run_until_cancelled(fetch.transfer()).await {
-        Some(Ok(())) => FetchOutcome::Complete,
-        Some(Err(failure)) => FetchOutcome::Failed(failure),
-        None => FetchOutcome::Cancelled,
-    };
-    // Dropped first: a cancelled body must not go on arriving while its end waits in the queue.
-    drop(fetch);
-    let ended = Job::Ended { fetch: order.fetch, outcome: outcome.clone() };
-    if shared.job(ended).is_err() {
-        shared.sched(Event::FetchEnded { fetch: order.fetch, outcome });
+) -> impl Future<Output = ()> + Send + 'static {
+    // Made before the first poll, which never comes if the runtime is gone already.
+    let ending = Ending { shared: shared.clone(), fetch: order.fetch, outcome: None };
+    async move {
+        shared.note_io_thread();
+        let generation = resource.info().generation;
+        let mut fetch = Fetch { shared, resource, order, generation, paused };
+        let outcome = match cancel.run_until_cancelled(fetch.transfer()).await {
+            Some(Ok(())) => FetchOutcome::Complete,
+            Some(Err(failure)) => FetchOutcome::Failed(failure),
+            None => FetchOutcome::Cancelled,
+        };
+        // Dropped first: a cancelled body must not go on arriving while its end waits in the queue.
+        drop(fetch);
+        ending.tell(outcome);
+    }
+}
+
+/// Tells the scheduler of the end when it is dropped: also when the task was, by a panic or by the end of the
+/// application's runtime. Then no request can be made any more, and nobody may wait for one.
+struct Ending {
+    shared: Arc<Shared>,
+    fetch: FetchId,
+    outcome: Option<FetchOutcome>,
+}
+
+impl Ending {
+    fn tell(mut self, outcome: FetchOutcome) {
+        self.outcome = Some(outcome);
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let fetch = self.fetch;
+        let dropped = || FetchOutcome::Failed(fatal(Error::Cancelled));
+        let outcome = self.outcome.take().unwrap_or_else(dropped);
+        let ended = Job::Ended { fetch, outcome: outcome.clone() };
+        if self.shared.job(ended).is_err() {
+            self.shared.sched(Event::FetchEnded { fetch, outcome });
+        }
     }
 }
 
@@ -93,6 +120,7 @@ impl Fetch {
         let mut bypass_caches = false;
         loop {
             let request = self.request(bypass_caches);
+            self.count_request();
             match net.get_range(self.order.lane, target.clone(), request).await {
                 Ok(answer) => return Ok(answer),
                 Err(Fault::Changed(_)) if !bypass_caches => bypass_caches = true,
@@ -115,6 +143,10 @@ impl Fetch {
                 content_type: info.content_type,
             },
         }
+    }
+
+    fn count_request(&self) {
+        self.resource.counters.requests.fetch_add(1, Ordering::Relaxed);
     }
 
     fn judge(&self, fault: Fault) -> Refusal {
@@ -248,6 +280,7 @@ impl Fetch {
             let proven = answer.body.proves_end();
             drop(answer);
             if !proven {
+                self.count_request();
                 end_check::prove(net, target, self.order.lane, at).await.map_err(|error| {
                     match error {
                         Ok(fault) => failure_of(fault),
@@ -337,3 +370,7 @@ fn urgency(class: Class) -> u8 {
         Class::Fill => 7,
     }
 }
+
+#[cfg(test)]
+#[path = "fetch_tests.rs"]
+mod tests;

@@ -12,6 +12,8 @@ pub(crate) mod reader_state;
 pub(crate) mod resource;
 pub(crate) mod shared;
 pub(crate) mod source;
+#[cfg(test)]
+mod testing;
 mod writer;
 
 pub use builder::EngineBuilder;

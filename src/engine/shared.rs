@@ -201,14 +201,14 @@ impl Shared {
             return Ok(());
         }
         // Either on that one thread, or in `spawn_blocking`, which looks the same from here. A task on
-        // the runtime tells which thread is which; if none gets to run, nothing else will either.
-        let known = *self.io_thread.lock();
-        let thread = match known {
-            Some(thread) => Some(thread),
-            None => self.ask_io_thread(),
-        };
-        match thread {
-            Some(thread) if thread != std::thread::current().id() => Ok(()),
+        // the runtime tells which thread is which; if none gets to run, nothing else will either. Another
+        // thread that ran requests before proves nothing: `block_on` may have moved here since.
+        let me = std::thread::current().id();
+        if *self.io_thread.lock() == Some(me) {
+            return Err(Error::WouldDeadlock);
+        }
+        match self.ask_io_thread() {
+            Some(thread) if thread != me => Ok(()),
             _ => Err(Error::WouldDeadlock),
         }
     }

@@ -1,0 +1,111 @@
+//! The driver by itself: what it starts, and what it leaves behind.
+
+use super::*;
+use crate::config::Config;
+use crate::engine::testing::Bench;
+use crate::ids::Lane;
+use crate::sched::Class;
+
+/// P1: a request comes about for a popped segment and in no other way.
+#[test]
+fn p1_as_many_fetches_start_as_segments_are_popped() {
+    let mut bench = Bench::new(Config::default());
+    let (resource, opened) = bench.resource();
+    bench.driver.handle(Command::Register { resource: resource.clone(), opened });
+    assert_eq!((bench.driver.started, bench.driver.scheduler.popped()), (1, 1));
+    let reader = bench.shared.names.reader();
+    let opened = Event::ReaderOpened { resource: resource.id, reader, position: 0 };
+    bench.driver.handle(Command::Sched(opened));
+    let demand = bench.demand(reader, 50 << 20);
+    bench.driver.handle(Command::Sched(demand));
+    assert_eq!((bench.driver.started, bench.driver.scheduler.popped()), (2, 2));
+}
+
+#[test]
+#[should_panic(expected = "a fetch that was not popped")]
+#[cfg(debug_assertions)]
+fn p1_a_fetch_that_was_not_popped_is_found_out() {
+    let mut bench = Bench::new(Config::default());
+    let (resource, opened) = bench.resource();
+    let id = resource.id;
+    bench.driver.handle(Command::Register { resource, opened });
+    bench.driver.perform(Action::StartFetch {
+        fetch: FetchId(77),
+        resource: id,
+        range: ByteRange::new(5, 6),
+        lane: Lane::Demand,
+        class: Class::Blocked,
+        attempt: 1,
+    });
+    bench.driver.handle(Command::Sched(Event::Tick));
+}
+
+/// D1: also of a resource that it has not heard of yet.
+#[test]
+fn d1_a_driver_that_goes_ends_every_wait_and_the_writer() {
+    let bench = Bench::new(Config::default());
+    let (heard, opened) = bench.resource();
+    let (unheard, unheard_opened) = bench.resource();
+    let mut driver = bench.driver;
+    driver.handle(Command::Register { resource: heard.clone(), opened });
+    let waiting = Command::Register { resource: unheard.clone(), opened: unheard_opened };
+    bench.shared.command(waiting).unwrap();
+    drop(driver);
+    for resource in [heard, unheard] {
+        assert!(matches!(crate::sync::block_on(resource.opened()), Err(Error::Cancelled)));
+        assert!(matches!(resource.bytes.failure(), Some(Error::Cancelled)));
+    }
+    assert!(bench.jobs.try_iter().any(|job| matches!(job, Job::Shutdown)));
+    assert!(bench.shared.command(Command::Shutdown).is_err(), "nobody hears any more");
+}
+
+/// A change that shows itself just after the last session went: the asset is closed once, and what is stored is void.
+#[test]
+fn d1_a_failure_after_the_last_session_went_closes_the_asset_once() {
+    let mut bench = Bench::new(Config::default());
+    let (resource, opened) = bench.resource();
+    let (id, key) = (resource.id, resource.key.clone().unwrap());
+    bench.driver.handle(Command::Register { resource, opened });
+    let (done, closing) = watch::channel(());
+    bench.shared.registry.lock().insert(key, Entry::Busy(closing.clone()));
+    bench.driver.perform(Action::FailResource { resource: id, error: Error::Changed });
+    assert!(bench.jobs.try_iter().next().is_none(), "the session's own close is on its way");
+    bench.driver.handle(Command::Close { resource: id, done });
+    let closed: Vec<bool> = bench
+        .jobs
+        .try_iter()
+        .filter_map(|job| match job {
+            Job::CloseJournal { discard, done, .. } => {
+                assert!(closing.has_changed().is_ok(), "not over before the journal is closed");
+                drop(done);
+                Some(discard)
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(closed, [true]);
+    assert!(closing.has_changed().is_err());
+}
+
+/// P9: what a timer or a withdrawal changes shows in the next snapshot.
+#[test]
+fn p9_a_withdrawn_demand_shows_in_the_view() {
+    let mut bench = Bench::new(Config::default());
+    let (resource, opened) = bench.resource();
+    let id = resource.id;
+    bench.driver.handle(Command::Register { resource: resource.clone(), opened });
+    let reader = bench.shared.names.reader();
+    bench.driver.publish();
+    bench.driver.handle(Command::Sched(Event::RateDeclared {
+        resource: id,
+        bytes_per_second: Some(1 << 20),
+    }));
+    assert!(bench.driver.touched.contains(&id));
+    bench.driver.publish();
+    for event in [Event::ReaderClosed { reader }, Event::Tick] {
+        bench.driver.handle(Command::Sched(event));
+        assert!(bench.driver.touched.contains(&id));
+        bench.driver.publish();
+        assert_eq!(*resource.view.lock(), bench.driver.scheduler.view(id));
+    }
+}

@@ -4,8 +4,10 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod stage;
 mod support;
 
 mod ends;
 mod faults;
 mod reading;
+mod stopping;

@@ -6,7 +6,7 @@ use crate::byte_range::ByteRange;
 use crate::config::ReadaheadConfig;
 use crate::ids::{DemandId, ReaderId};
 use crate::sched::event::Urgency;
-use crate::sched::window::{Consumption, Stream};
+use crate::sched::window::{Consumption, HURRY, Stream};
 use crate::time::Micros;
 
 /// How far back a reader may jump without having left its stream, in bytes: demuxers interleave.
@@ -56,6 +56,28 @@ pub(crate) struct Cursor {
     /// The mark it was told.
     pub(crate) refill: Option<u64>,
     used: u64,
+    left: Option<Left>,
+}
+
+/// A run that was left by a far seek a moment ago.
+#[derive(Debug, Clone)]
+struct Left {
+    stream: Stream,
+    at: Micros,
+    position: u64,
+    reach: u64,
+}
+
+impl Left {
+    /// Whether going to `position` now is going back.
+    fn is_again(&self, position: u64, now: Micros) -> bool {
+        now.since(self.at) <= HURRY && near(self.position, self.reach).contains(&position)
+    }
+}
+
+/// Where a reader may go from `position` without leaving its run.
+fn near(position: u64, reach: u64) -> std::ops::RangeInclusive<u64> {
+    position.saturating_sub(NEAR_BEHIND)..=position.saturating_add(reach.max(NEAR_AHEAD))
 }
 
 impl Cursor {
@@ -67,6 +89,7 @@ impl Cursor {
             consumption: Consumption::default(),
             refill: None,
             used: 0,
+            left: None,
         }
     }
 
@@ -151,21 +174,37 @@ impl Cursors {
         };
         cursor.used = used;
         let from = std::mem::replace(&mut cursor.position, position);
-        let low = from.saturating_sub(NEAR_BEHIND);
-        let high = from.saturating_add(reach.max(NEAR_AHEAD));
         match &mut cursor.stream {
-            Some(stream) if (low..=high).contains(&position) => {
+            Some(stream) if near(from, reach).contains(&position) => {
                 stream.confirmed |= position > stream.start;
                 cursor.consumption.advance(now, position.saturating_sub(from));
                 WentFar(false)
             }
-            stream => {
-                let far = stream.is_some();
-                *stream = Some(Stream::begin(position, now, config));
-                cursor.consumption.rest(now);
-                WentFar(far)
-            }
+            _ => WentFar(cursor.go_far(from, position, reach, now, config)),
         }
+    }
+}
+
+impl Cursor {
+    /// Begins a run at `position`, or goes on with the one that was left a moment ago. Whether there was
+    /// one before.
+    fn go_far(
+        &mut self,
+        from: u64,
+        position: u64,
+        reach: u64,
+        now: Micros,
+        config: &ReadaheadConfig,
+    ) -> bool {
+        let begun = || Stream::begin(position, now, config);
+        let next = match self.left.take().filter(|left| left.is_again(position, now)) {
+            Some(left) => left.stream,
+            None => begun().after(self.stream.as_ref()),
+        };
+        self.consumption.rest(now);
+        let left = self.stream.replace(next);
+        self.left = left.map(|stream| Left { stream, at: now, position: from, reach });
+        self.left.is_some()
     }
 }
 
@@ -204,13 +243,31 @@ mod tests {
         let reader = ReaderId(1);
         cursors.open(reader, 0);
         let mut go = |to, ms| cursors.moved(reader, to, 0, Micros::from_millis(ms), &config);
-        assert_eq!(go(5 * MIB, 0), WentFar(false), "the first read leaves nothing behind");
-        assert_eq!(go(6 * MIB, 1), WentFar(false));
-        assert_eq!(go(5 * MIB, 2), WentFar(false));
-        assert_eq!(go(6 * MIB + 1, 3), WentFar(true));
-        assert_eq!(go(5 * MIB, 4), WentFar(true));
+        assert_eq!(go(5 * MIB, 0000), WentFar(false), "the first read leaves nothing behind");
+        assert_eq!(go(6 * MIB, 1000), WentFar(false));
+        assert_eq!(go(5 * MIB, 2000), WentFar(false));
+        assert_eq!(go(6 * MIB + 1, 3000), WentFar(true));
+        assert_eq!(go(5 * MIB, 4000), WentFar(true));
         let stream = cursors.one(reader).and_then(|cursor| cursor.stream.as_ref());
         assert!(stream.is_some_and(|s| s.start == 5 * MIB && !s.confirmed));
+    }
+
+    #[test]
+    fn p3_going_back_at_once_goes_on_with_the_old_run() {
+        let config = ReadaheadConfig::default();
+        let mut cursors = Cursors::default();
+        let reader = ReaderId(1);
+        cursors.open(reader, 0);
+        let mut go = |to, ms| {
+            cursors.moved(reader, to, 4 * MIB, Micros::from_millis(ms), &config);
+            cursors.one(reader).and_then(|cursor| cursor.stream.clone()).map(|stream| stream.start)
+        };
+        assert_eq!(go(0, 0), Some(0));
+        assert_eq!(go(3 * MIB, 1000), Some(0));
+        assert_eq!(go(90 * MIB, 2000), Some(90 * MIB));
+        assert_eq!(go(7 * MIB, 2300), Some(0), "within 4 MiB of where it was, after 300 ms");
+        assert_eq!(go(90 * MIB, 2300), Some(90 * MIB));
+        assert_eq!(go(7 * MIB, 2601), Some(7 * MIB));
     }
 
     #[test]

@@ -20,10 +20,15 @@ const SAMPLE: Micros = Micros::from_millis(50);
 const SAMPLE_BYTES: u64 = 64 << 10;
 /// How fast old samples fade, in seconds.
 const FADE: f64 = 0.5;
+/// For so long a slow body may just be a connection that opens its window.
+const RAMP: Micros = Micros::from_millis(500);
+/// Bytes that a new or idle connection sends at once: ten packets.
+const FIRST_FLIGHT: u64 = 14 << 10;
 
 /// Bytes per second over the time in which bytes were coming.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Meter {
+    begun: Option<Micros>,
     mark: Option<Micros>,
     bytes: u64,
     rate: Option<f64>,
@@ -32,6 +37,11 @@ pub(crate) struct Meter {
 impl Meter {
     /// From now on bytes are coming.
     pub(crate) fn begin(&mut self, now: Micros) {
+        self.begun = Some(now);
+        self.sample_from(now);
+    }
+
+    fn sample_from(&mut self, now: Micros) {
         self.mark = Some(now);
         self.bytes = 0;
     }
@@ -43,8 +53,8 @@ impl Meter {
         };
         self.bytes += bytes;
         if now.since(mark) >= SAMPLE {
-            self.fold(now.since(mark));
-            self.begin(now);
+            self.fold(now, mark);
+            self.sample_from(now);
         }
     }
 
@@ -54,7 +64,7 @@ impl Meter {
             && self.bytes >= SAMPLE_BYTES
             && now > mark
         {
-            self.fold(now.since(mark));
+            self.fold(now, mark);
         }
         self.bytes = 0;
     }
@@ -64,9 +74,13 @@ impl Meter {
         self.rate
     }
 
-    fn fold(&mut self, time: Micros) {
-        let seconds = time.as_secs_f64();
+    fn fold(&mut self, now: Micros, mark: Micros) {
+        let seconds = now.since(mark).as_secs_f64();
         let sample = self.bytes as f64 / seconds;
+        let ramping = self.begun.is_some_and(|begun| now.since(begun) < RAMP);
+        if ramping && sample < self.rate.unwrap_or(RATE_GUESS) {
+            return;
+        }
         let weight = seconds / (seconds + FADE);
         self.rate = Some(self.rate.map_or(sample, |rate| rate + (sample - rate) * weight));
     }
@@ -165,6 +179,12 @@ impl Link {
         self.path * self.round_trip.as_secs_f64()
     }
 
+    /// How long a connection takes to open its window: a round trip per doubling.
+    pub(crate) fn ramp(&self) -> Micros {
+        let full = (self.bytes_per_round_trip() as u64 / FIRST_FLIGHT).max(1);
+        Micros(self.round_trip.0.saturating_mul(u64::from(full.ilog2())))
+    }
+
     /// How long `bytes` take at `rate` bytes per second.
     pub(crate) fn time_for(bytes: u64, rate: f64) -> Micros {
         Micros((bytes as f64 / rate.max(1.0) * 1e6) as u64)
@@ -253,7 +273,7 @@ mod tests {
         estimator.received(ms(50), 50_000, Some(1e6));
         estimator.received(ms(100), 100_000, Some(1e6));
         assert_eq!(estimator.link().flow, 1e6);
-        assert_eq!(estimator.link().path as u64, 1_181_818);
+        assert_eq!(estimator.link().path as u64, 3_000_000);
         estimator.body_ended(ms(100), None);
         estimator.body_ended(ms(100), Some(3e6));
         assert_eq!(estimator.estimate().rate, Some(3_000_000));

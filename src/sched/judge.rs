@@ -16,6 +16,8 @@ const WAIT_FACTOR: f64 = 1.25;
 const WAIT_EXTRA: Micros = Micros::from_millis(20);
 /// Shortest time between two looks at one wait.
 const REVIEW: Micros = Micros::from_millis(10);
+/// An unwanted fetch of which no more than so many bytes are left is left to finish, whatever the link.
+const SMALL_REST: u64 = 64 << 10;
 /// An unwanted fetch that is so far done is left to finish: its connection is worth more.
 const NEARLY_DONE: f64 = 0.95;
 
@@ -91,7 +93,8 @@ fn is_wanted(resource: &Resource, rest: ByteRange, outlook: &Outlook<'_>) -> boo
 /// Whether the rest costs no more than making a connection anew.
 fn is_worth_finishing(fetch: &Fetch, link: &Link) -> bool {
     let cheap = 2.0 * link.round_trip.as_secs_f64() * link.flow;
-    fetch.rest().len() as f64 <= cheap || fetch.done() >= NEARLY_DONE
+    let rest = fetch.rest().len();
+    rest <= SMALL_REST.max(cheap as u64) || fetch.done() >= NEARLY_DONE
 }
 
 #[cfg(test)]

@@ -106,7 +106,8 @@ impl Scheduler {
             return;
         };
         let config = &self.tunables.readahead;
-        let reach = resource.reach(reader, self.now, config);
+        let most = self.tunables.fetch.segment_max.saturating_mul(2);
+        let reach = resource.reach(reader, self.now, config, most);
         let WentFar(far) = resource.cursors.moved(reader, position, reach, self.now, config);
         let dry = !resource.map.is_covered_at(position);
         let playing = resource.playing;

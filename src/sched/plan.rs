@@ -20,8 +20,8 @@ use crate::sched::segment_map::SegmentState;
 use crate::sched::size;
 use crate::time::Micros;
 
-/// The next request of a stream goes out when what is left of the running one takes so many open costs:
-/// a little more than one, so that no bubble shows.
+/// The next request of a stream goes out when what is left of the running one takes so many open costs,
+/// and the time its connection needs to open its window: a little more than one, so that no bubble shows.
 const LEAD: f64 = 1.2;
 
 /// What a plan reckons with.
@@ -42,7 +42,8 @@ pub(crate) struct Outlook<'a> {
 impl Outlook<'_> {
     /// In-flight bytes at or below which the next request of a stream goes out.
     fn lead(&self) -> u64 {
-        (LEAD * self.link.first_byte.as_secs_f64() * self.link.path) as u64
+        let time = LEAD * self.link.first_byte.as_secs_f64() + self.link.ramp().as_secs_f64();
+        (time * self.link.path) as u64
     }
 }
 
@@ -127,9 +128,11 @@ impl Planner<'_> {
 
     /// Wants the hole at `at`, from that very byte on. Bytes of the fetch `over` count as hole.
     fn open(&mut self, since: Micros, reader: ReaderId, at: u64, over: Option<FetchId>) {
-        let (last, reading_on) =
-            self.stream(reader).map_or((0, false), |stream| (stream.last_size, stream.confirmed));
-        let size = size::blocked(last, reading_on, self.outlook);
+        let size = match self.resource.cursors.one(reader).and_then(|c| c.stream.as_ref()) {
+            Some(stream) if stream.hurried && !stream.confirmed => size::scrubbing(self.outlook),
+            Some(stream) => size::blocked(stream.last_size, stream.confirmed, self.outlook),
+            None => size::first(self.outlook),
+        };
         let free = |state| match state {
             None => true,
             Some(SegmentState::InFlight(id)) => Some(id) == over,

@@ -149,12 +149,25 @@ impl Resource {
         active.iter().enumerate().filter_map(window).collect()
     }
 
-    /// How far ahead of its cursor a reader may jump without leaving its stream, in bytes.
-    pub(crate) fn reach(&self, reader: ReaderId, now: Micros, config: &ReadaheadConfig) -> u64 {
-        self.cursors.one(reader).map_or(0, |cursor| {
-            let rate = self.rate(cursor);
-            cursor.stream.as_ref().map_or(0, |s| s.window(now, cursor.position, rate, config))
-        })
+    /// How far ahead of its cursor a reader may jump without leaving its run, in bytes: its window, and
+    /// what is there or on its way without a hole, up to `most` more.
+    pub(crate) fn reach(
+        &self,
+        reader: ReaderId,
+        now: Micros,
+        config: &ReadaheadConfig,
+        most: u64,
+    ) -> u64 {
+        let Some((cursor, stream)) =
+            self.cursors.one(reader).and_then(|cursor| Some((cursor, cursor.stream.as_ref()?)))
+        else {
+            return 0;
+        };
+        let at = cursor.position;
+        let window = stream.window(now, at, self.rate(cursor), config);
+        let search = ByteRange::at(at, window.saturating_add(most)).until(self.map.end());
+        let gap = self.map.first_missing(search).map_or(search.end, |gap| gap.start);
+        window.max(gap.saturating_sub(at))
     }
 
     /// Whether it is so small that all of it is fetched once anything of it is read.

@@ -7,8 +7,12 @@ use crate::sched::resource::Window;
 
 /// Read-ahead ends at multiples of that, in bytes: content networks keep slices of 1 MiB.
 const SLICE: u64 = 1 << 20;
+/// First request while the user scrubs, in bytes.
+const SCRUB: u64 = 64 << 10;
 /// Seconds of transfer that the largest request takes at most.
 const LARGEST_SECONDS: f64 = 1.5;
+/// A reader that reads more than that after a seek goes on from there, in bytes: decoders probe with less.
+const PROBE: u64 = 48 << 10;
 /// A reader that outruns its window is asked where it is at least every so many bytes.
 const LEAST_STEP: u64 = 16 << 10;
 
@@ -42,6 +46,11 @@ pub(crate) fn least_ahead(window: u64, tunables: &Tunables) -> u64 {
     (window / 8).clamp(demand_min, SLICE.max(demand_min)).min(window / 2)
 }
 
+/// The first request of a read while the user scrubs: little enough to be worth finishing.
+pub(crate) fn scrubbing(outlook: &Outlook<'_>) -> u64 {
+    first(outlook).min(SCRUB)
+}
+
 /// A request for a blocked read whose stream last asked for `last` bytes: one that runs dry while
 /// `reading_on` goes on doubling.
 pub(crate) fn blocked(last: u64, reading_on: bool, outlook: &Outlook<'_>) -> u64 {
@@ -72,7 +81,10 @@ pub(crate) fn refill_mark(window: &Window, gap: u64, filling: bool) -> u64 {
     if gap == u64::MAX {
         return u64::MAX;
     }
-    if filling || !window.settled {
+    if !window.settled {
+        return at.saturating_add((window.size / 4).max(PROBE));
+    }
+    if filling {
         let have = gap.saturating_sub(at);
         return at.saturating_add((window.size / 4).min((have / 2).max(LEAST_STEP)).max(1));
     }
@@ -107,6 +119,11 @@ mod tests {
         assert_eq!(with(2.5e6, 80, first), 400_000);
         assert_eq!(with(2.5e6, 10, first), 128 * KIB);
         assert_eq!(with(125e6, 80, first), 512 * KIB);
+    }
+
+    #[test]
+    fn p5_while_scrubbing_the_first_request_is_small() {
+        assert_eq!(with(2.5e6, 80, scrubbing), 64 * KIB);
     }
 
     #[test]
@@ -170,6 +187,8 @@ mod tests {
     fn p4_after_a_seek_a_reader_soon_says_that_it_goes_on() {
         let fresh = Window { settled: false, ..window(0, 4 * MIB) };
         assert_eq!(refill_mark(&fresh, 4 * MIB, false), MIB);
+        let scrubbing = Window { settled: false, ..window(7, 0) };
+        assert_eq!(refill_mark(&scrubbing, 64 * KIB, true), 7 + 48 * KIB);
     }
 
     #[test]

@@ -146,7 +146,9 @@ fn restart(
         return None;
     }
     let size = tunables.fetch.segment_max;
-    let end = resource.map.len().unwrap_or(at.saturating_add(size));
+    let waits = resource.cursors.demands().map(|(_, demand)| demand.range.start);
+    let last = waits.max().unwrap_or(at).max(at);
+    let end = resource.map.len().unwrap_or(last.saturating_add(size));
     let range = ByteRange::new(0, end);
     if range.is_empty() {
         return None;

@@ -9,6 +9,8 @@ use crate::time::Micros;
 
 /// Shortest time over which consumption is measured: a decoder that probes reads in bursts.
 const SAMPLE: Micros = Micros::from_millis(1000);
+/// A far seek within that time after another one is scrubbing.
+pub(crate) const HURRY: Micros = Micros::from_millis(300);
 /// How fast old samples fade, in seconds.
 const FADE: f64 = 5.0;
 
@@ -60,8 +62,12 @@ pub(crate) struct Stream {
     pub(crate) confirmed: bool,
     /// Size of its last request; zero before the first.
     pub(crate) last_size: u64,
+    /// Whether it began so soon after the one before that the user is probably scrubbing.
+    pub(crate) hurried: bool,
     /// Whether the window is being filled; false while it rests between full and half.
     pub(crate) filling: bool,
+    /// Whether a far seek has led here.
+    far: bool,
     grown: u64,
     grown_at: u64,
 }
@@ -73,8 +79,10 @@ impl Stream {
             start,
             since: now,
             confirmed: false,
+            hurried: false,
             last_size: 0,
             filling: true,
+            far: false,
             grown: config.initial_window,
             grown_at: start,
         }
@@ -112,12 +120,23 @@ impl Stream {
         ((rate * ahead) as u64).clamp(config.min_window, config.max_window)
     }
 
-    /// The first window after `start`: a second of media, and never less than the initial window.
+    /// A far seek has led here from the run `before`. Two within a short time are scrubbing.
+    pub(crate) fn after(mut self, before: Option<&Self>) -> Self {
+        let soon = |before: &Self| before.far && self.since.since(before.since) <= HURRY;
+        self.hurried = before.is_some_and(soon);
+        self.far = before.is_some();
+        self
+    }
+
+    /// The first window after `start`: a second of media, and never less than the initial window; not
+    /// much more either, because its requests hold the connections of blocked reads. None while the
+    /// user scrubs: the next seek would leave it behind.
     pub(crate) fn first_window(&self, rate: Option<f64>, config: &ReadaheadConfig) -> u64 {
-        if !config.enabled {
+        if !config.enabled || (self.hurried && !self.confirmed) {
             return 0;
         }
-        (rate.unwrap_or(0.0) as u64).clamp(config.initial_window, config.max_window)
+        let most = config.initial_window.saturating_mul(2).min(config.max_window);
+        (rate.unwrap_or(0.0) as u64).clamp(config.initial_window, most)
     }
 }
 
@@ -189,8 +208,24 @@ mod tests {
         let config = ReadaheadConfig::default();
         let stream = Stream::begin(7, s(0), &config);
         assert_eq!(stream.window(s(0), 0, Some(5e5), &config), 500_000);
+        assert_eq!(stream.window(s(0), 0, Some(5e6), &config), 512 * KIB);
         assert_eq!(stream.window(s(0), 0, Some(5e4), &config), 256 * KIB);
         assert_eq!(stream.window(s(0), 0, None, &config), 256 * KIB);
+    }
+
+    #[test]
+    fn p5_a_run_that_begins_soon_after_another_one_has_no_first_window() {
+        let config = ReadaheadConfig::default();
+        let opened = Stream::begin(0, Micros(0), &config);
+        let tail = Stream::begin(MIB, Micros(1), &config).after(Some(&opened));
+        assert!(!tail.hurried, "the first seek after opening is none");
+        let before = Stream::begin(0, Micros(0), &config).after(Some(&opened));
+        let begin = |us| Stream::begin(MIB, Micros(us), &config).after(Some(&before));
+        assert_eq!(begin(300_000).window(s(1), 0, None, &config), 0);
+        assert_eq!(begin(300_001).window(s(1), 0, None, &config), 256 * KIB);
+        let reading_on = Stream { confirmed: true, ..begin(300_000) };
+        assert_eq!(reading_on.window(s(1), MIB, None, &config), 256 * KIB);
+        assert!(!Stream::begin(0, Micros(0), &config).after(None).hurried);
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn p1_filling_stands_back_behind_a_reader() {
     let reader = sim.open_reader(220 * MIB);
     let waited = sim.run_until_ready(reader);
     assert!(waited <= ms(250), "{waited:?}");
-    let from = sim.now() + ms(1000);
+    let from = sim.now() + ms(2000);
     sim.play(reader, 500_000);
     sim.run_for(ms(20_000));
     assert_eq!(sim.waits_from(reader, from), []);

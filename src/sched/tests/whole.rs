@@ -132,6 +132,19 @@ fn e10_filling_waits_for_the_body_too() {
     assert_eq!(sim.requests.len(), 1);
 }
 
+/// Found by a random world: the request reached to the first of two waits only.
+#[test]
+fn e9_a_body_that_begins_again_serves_every_wait() {
+    let mut sim = whole().server(|server| server.tells_len = false).fault(1, Fault::Cut(100));
+    let (one, other) = (sim.open_reader(MIB), sim.open_reader(20 * MIB));
+    sim.read(one);
+    sim.run_for(ms(150));
+    sim.read(other);
+    sim.run_until_ready(other);
+    sim.run_until_ready(one);
+    assert_eq!(sim.errors(one).len() + sim.errors(other).len(), 0);
+}
+
 #[test]
 fn e9_a_whole_body_of_unknown_length_is_read_while_it_comes() {
     let mut sim = whole().server(|server| server.tells_len = false);

@@ -10,6 +10,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use crate::byte_range::ByteRange;
 use crate::error::StorageError;
 
+use super::layout::sync_folder;
+
 /// Which file a barrier syncs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Half {
@@ -28,6 +30,8 @@ pub(crate) enum Half {
 pub(crate) struct Barrier {
     pub(super) file: File,
     pub(super) path: PathBuf,
+    /// Folders whose names must be proof too, the innermost first.
+    pub(super) folders: Vec<PathBuf>,
     pub(super) ticket: Ticket,
     pub(super) told: SyncSender<Result<(), StorageError>>,
 }
@@ -81,7 +85,12 @@ impl Barrier {
     /// A job to run, and the journal's view of it.
     pub(super) fn new(file: File, path: PathBuf, ticket: Ticket) -> (Self, InFlight) {
         let (sender, told) = sync_channel(1);
-        (Self { file, path, ticket, told: sender }, InFlight { told })
+        (Self { file, path, folders: Vec::new(), ticket, told: sender }, InFlight { told })
+    }
+
+    /// The same, which also makes the names in `folders` proof.
+    pub(super) fn naming(self, folders: Vec<PathBuf>) -> Self {
+        Self { folders, ..self }
     }
 
     /// Syncs. Blocks for milliseconds to seconds.
@@ -91,17 +100,21 @@ impl Barrier {
             // The log may have grown, and its length must be proof too.
             Half::Log { .. } => self.file.sync_all(),
         };
+        let failed = |error| StorageError::new("syncing", error).at(&self.path);
+        let named = |()| self.folders.iter().try_for_each(|folder| sync_folder(folder));
+        let result = result.map_err(failed).and_then(named);
         self.finish(result)
     }
 
     /// As if the sync had failed.
     #[cfg(test)]
     pub(crate) fn fail(self) -> SyncedBarrier {
-        self.finish(Err(std::io::Error::other("scripted")))
+        let error = std::io::Error::other("scripted");
+        let error = StorageError::new("syncing", error).at(&self.path);
+        self.finish(Err(error))
     }
 
-    fn finish(self, result: std::io::Result<()>) -> SyncedBarrier {
-        let result = result.map_err(|error| StorageError::new("syncing", error).at(&self.path));
+    fn finish(self, result: Result<(), StorageError>) -> SyncedBarrier {
         // Nobody listens if the journal is gone, and then nobody needs to know.
         let _ = self.told.send(result.clone());
         SyncedBarrier { ticket: self.ticket, result }

@@ -18,7 +18,7 @@
 mod record;
 
 use super::barrier::{Barrier, BarrierOutcome, Half, InFlight, SyncedBarrier, Ticket};
-use super::layout::Durable;
+use super::layout::{Durable, Kind, is_there};
 use super::lease::{Generation, Place};
 use super::log::{Header, MAX_OFFSET, MAX_RECORD_BYTES, Record};
 use super::logfile::{LogFile, new_epoch};
@@ -52,6 +52,8 @@ pub(crate) struct Journal {
     validated: Option<u64>,
     /// Whether something is known that no log says yet.
     unsaved: bool,
+    /// Whether the names that lead to the log are still to be made proof; the next barrier does it.
+    unnamed: bool,
     in_flight: Option<InFlight>,
     last_barrier: Option<Micros>,
     /// When the first byte came in that no barrier is about, and how many did since.
@@ -76,6 +78,7 @@ impl Journal {
             sealed: false,
             validated: None,
             unsaved: false,
+            unnamed: false,
             in_flight: None,
             last_barrier: None,
             dirty: None,
@@ -96,7 +99,7 @@ impl Journal {
     }
 
     /// Starts a new generation: the data file is emptied and a new log takes the place of the old one, for good,
-    /// before a byte of the new generation may be written.
+    /// before a byte of the new generation may be written. Where there was no old one, nothing waits for the disk.
     ///
     /// The order matters. If the new log's name were not on stable storage first, a power loss could bring
     /// the old log back beside new bytes, and it would claim them as its own. The other way round nothing can
@@ -116,7 +119,7 @@ impl Journal {
             self.degraded = true;
             self.header = None;
             // Claims nothing any more, but for good measure; the caller has the error that counts.
-            let _ = std::fs::remove_file(&self.place.paths.map);
+            let _ = self.empty_log();
         }
         result
     }
@@ -127,10 +130,19 @@ impl Journal {
         before: Option<u32>,
     ) -> Result<(), StorageError> {
         let data = self.place.data()?;
+        let failed = |error| StorageError::new("looking at a data file", error);
+        // Where neither bytes nor a log were, no old log can come back: the first barrier makes the names
+        // proof, and the first byte need not wait for that. Logs are emptied and not removed for this.
+        let empty = data.metadata().map_err(failed)?.len() == 0;
+        let fresh = empty && is_there(&self.place.paths.map, Kind::File)?.is_none();
         data.set_len(0).map_err(|error| {
             StorageError::new("emptying a data file", error).at(&self.place.paths.data)
         })?;
-        self.place.sync_names()?;
+        let durable = if fresh { Durable::No } else { self.place.sync() };
+        if !fresh {
+            self.place.sync_names()?;
+        }
+        self.unnamed = fresh && self.place.sync() == Durable::Yes;
         let header = Header {
             epoch: new_epoch(before),
             key: self.place.key.hash(),
@@ -140,8 +152,7 @@ impl Journal {
             content_type: generation.content_type.clone(),
             label: self.place.key.label().map(str::to_owned),
         };
-        self.log =
-            Some(LogFile::create(&self.place.paths.map, &header, &[], &[], self.place.sync())?);
+        self.log = Some(LogFile::create(&self.place.paths.map, &header, &[], &[], durable)?);
         self.header = Some(header);
         Ok(())
     }
@@ -267,6 +278,7 @@ impl Journal {
         match ticket.half {
             Half::Data => self.claim(ticket.seq),
             Half::Log { end } => {
+                self.unnamed = false;
                 self.prove(ticket.seq);
                 if let Some(log) = &mut self.log {
                     log.proven_to(end);
@@ -289,7 +301,8 @@ impl Journal {
                 let path = self.place.paths.map.clone();
                 let (barrier, in_flight) = Barrier::new(file, path, ticket);
                 self.in_flight = Some(in_flight);
-                BarrierOutcome::Next(barrier)
+                let folders = if self.unnamed { self.place.folders() } else { Vec::new() };
+                BarrierOutcome::Next(barrier.naming(folders))
             }
             Err(error) => {
                 self.degrade(error);
@@ -344,18 +357,24 @@ impl Journal {
     pub(crate) fn discard(mut self) -> Result<(), StorageError> {
         self.forget_all();
         self.header = None;
-        let map = &self.place.paths.map;
-        match std::fs::remove_file(map) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StorageError::new("removing a coverage log", error).at(map));
-            }
-            _ => {}
-        }
+        self.empty_log()?;
         // Only now: a log beside an emptied file claims nothing, but why leave the question.
         let emptied = self.place.data()?.set_len(0);
         emptied.map_err(|error| {
             StorageError::new("emptying a data file", error).at(&self.place.paths.data)
         })
+    }
+
+    /// Leaves a log that claims nothing, if there is one. Not removed: an unlink that a power loss undoes
+    /// would bring it back beside the bytes of whoever took its absence for a fresh start.
+    fn empty_log(&self) -> Result<(), StorageError> {
+        let map = &self.place.paths.map;
+        let failed = |error| StorageError::new("emptying a coverage log", error).at(map);
+        match std::fs::OpenOptions::new().write(true).open(map) {
+            Ok(log) => log.set_len(0).map_err(failed),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     fn finish(&mut self) -> Result<(), StorageError> {
@@ -376,7 +395,10 @@ impl Journal {
         }
         let Some(log) = self.log.as_mut().filter(|_| !self.degraded) else { return Ok(()) };
         log.trim()?;
-        let synced = if sync { log.sync() } else { Ok(()) };
+        let mut synced = if sync { log.sync() } else { Ok(()) };
+        if self.unnamed {
+            synced = synced.and_then(|()| self.place.sync_names());
+        }
         if synced.is_err() {
             self.lose();
         }

@@ -86,16 +86,19 @@ impl Place {
         Ok(self.data.get_or_init(|| file))
     }
 
-    /// Makes the names of the folders above proof against power loss; the first that is stored of an asset
-    /// needs it.
+    /// The folders in which the names lead to this asset's files, the innermost first.
+    pub(super) fn folders(&self) -> Vec<std::path::PathBuf> {
+        let paths = &self.paths;
+        let root = self.store.layout.root().to_owned();
+        vec![paths.folder.clone(), paths.shelf.clone(), paths.all.clone(), root]
+    }
+
+    /// Makes the names that lead to this asset's files proof against power loss.
     pub(super) fn sync_names(&self) -> Result<(), StorageError> {
-        if self.sync() == Durable::Yes {
-            for folder in [&self.paths.shelf, &self.paths.all] {
-                sync_folder(folder)?;
-            }
-            sync_folder(self.store.layout.root())?;
+        match self.sync() {
+            Durable::Yes => self.folders().iter().try_for_each(|folder| sync_folder(folder)),
+            Durable::No => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether files of this asset outlive the process.

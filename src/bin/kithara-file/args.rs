@@ -1,0 +1,206 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+/// Plays, seeks and keeps HTTP resources through a range scheduler and a persistent, sparse store.
+#[derive(Debug, Parser)]
+#[command(name = "kithara-file", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// Log to standard error; twice for more. RUST_LOG, if set, decides instead.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+The store of `get` and `cache` is the folder kithara-file in the user's cache folder
+($XDG_CACHE_HOME or ~/.cache), unless --store names another.";
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Download a resource; a second run fetches only what is missing.
+    Get(Get),
+    /// Seek about in a resource and print how long the first byte took.
+    Scrub(Scrub),
+    /// Look after the store.
+    Cache(Cache),
+    /// Play and scrub generated music over a simulated link, beside naive range requests.
+    Demo(Demo),
+}
+
+/// Where the bytes come from and how hard to try.
+#[derive(Debug, clap::Args)]
+pub(crate) struct From {
+    /// http:, https: or file: URL. Without an explicit --key its query does not tell resources apart.
+    pub(crate) url: String,
+    /// Request header, as 'Name: value'; may be repeated. Sent to the URL's own origin only.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// Store under this name instead of the URL without its query, e.g. films/42.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+    /// Attempts for one byte before giving up. Default 5.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) attempts: Option<u32>,
+}
+
+/// Download a resource; a second run fetches only what is missing.
+///
+/// Every byte received is kept in the store, so an interrupted run goes on where it was: the same
+/// command again fetches only the holes. The file is written beside its name and renamed when complete.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    pub(crate) from: From,
+    /// File to write; - is standard output. Default: the last part of the URL's path, in this folder.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Folder of the store, made if it is missing.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// Send nothing; write what is stored, or fail if it is not all there.
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// No progress and no remarks.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// Seek about in a resource and print how long the first byte took.
+///
+/// Seeks go to random places, each as soon as the read before it is done, as when somebody drags a scrub
+/// bar. Without --store everything starts cold, from a store that is thrown away.
+///
+/// Fields of --json, with `_ms` in milliseconds, `_bytes` in bytes and `_round_trips` in times of
+/// `round_trip_ms`: `url`, `len_bytes`, `seeks`, `hits` (seeks to stored bytes; all other figures of time are
+/// about the rest), `read_bytes` (read after each seek), `seed`, `open_ms` (open to first byte),
+/// `round_trip_ms` (first byte on a warm connection as the engine measured it; null if nothing was sent),
+/// `first_byte_ms`, `first_byte_round_trips`, `complete_ms` (to `read_bytes`), `hit_ms`: each an object of
+/// `p50`, `p90`, `max`, or null; `requests`, `connections`, `fetched_bytes`, `wasted_bytes` (of the seeks, read-ahead
+/// included), `requests_per_seek`, `fetched_bytes_per_seek`, `covered_bytes`, `covered` (pairs of start and
+/// exclusive end).
+#[derive(Debug, clap::Args)]
+pub(crate) struct Scrub {
+    #[command(flatten)]
+    pub(crate) from: From,
+    /// How many seeks.
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) seeks: u32,
+    /// Bytes to read after each seek; suffixes K, M, G count in 1024.
+    #[arg(long, value_name = "BYTES", default_value = "64K", value_parser = size)]
+    pub(crate) read: u64,
+    /// Makes the places: the same seed, the same places.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Folder of a store to use and keep.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+}
+
+/// Look after the store.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Cache {
+    #[command(subcommand)]
+    pub(crate) command: CacheCommand,
+    /// Folder of the store.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// What to do with the store.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// List what is stored.
+    Ls,
+    /// Remove one resource, pinned or not.
+    Rm {
+        /// Its id or the beginning of it (at least 6 digits), its explicit key, or its URL.
+        key: String,
+    },
+    /// Remove the least recently used, incomplete before complete, until the store is within its limit.
+    Gc {
+        /// Most bytes on disk; suffixes K, M, G count in 1024. 0 removes all that is neither pinned nor open.
+        #[arg(long, value_name = "BYTES", default_value = "4G", value_parser = size)]
+        max_bytes: u64,
+    },
+}
+
+/// Play and scrub generated music over a simulated link, beside naive range requests.
+///
+/// Needs no network and leaves nothing behind. Each byte is checked; the exit code is 0 only if all
+/// were right.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// Round trip of the link, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 40, value_parser = clap::value_parser!(u64).range(0..=2_000))]
+    pub(crate) rtt: u64,
+    /// Rate of the link, in megabits per second.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) mbit: u64,
+    /// How many far seeks.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) seeks: u32,
+    /// How long to play before, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=60))]
+    pub(crate) play: u32,
+    /// End when the scrub is done. It always does as yet.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+/// A number of bytes, as `65536`, `64K` or `1.5GiB`.
+fn size(text: &str) -> Result<u64, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[number.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1_u64,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        "t" | "tb" | "tib" => 1 << 40,
+        other => return Err(format!("unknown unit {other:?}; use K, M, G or T")),
+    };
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(factor).ok_or_else(|| "too large".into());
+    }
+    match number.parse::<f64>() {
+        Ok(part) if part.is_finite() && (0.0..1e6).contains(&part) => {
+            Ok((part * factor as f64) as u64)
+        }
+        _ => Err("expected a number of bytes, such as 65536 or 64K".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read_with_and_without_a_unit() {
+        assert_eq!(size("0"), Ok(0));
+        assert_eq!(size("65536"), Ok(65536));
+        assert_eq!(size("64K"), Ok(65536));
+        assert_eq!(size("1.5MiB"), Ok(3 << 19));
+        assert_eq!(size("18446744073709551615"), Ok(u64::MAX));
+        for bad in ["", "K", "-1", "64Q", "18446744073709551615K", "nan", "inf", "1e400", "ä"] {
+            assert!(size(bad).is_err(), "{bad:?}");
+        }
+    }
+}

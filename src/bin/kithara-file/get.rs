@@ -1,0 +1,128 @@
+//! `get`: downloads a resource through the engine and its store.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, HumanDuration};
+use kithara_file::{CancellationToken, Engine, Reader, Session, Snapshot, Source};
+
+use crate::args::Get;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::progress::{Progress, stored};
+use crate::{remark, source};
+
+/// Time between two looks at how far it is.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a copy may take to notice that it shall end; only a pipe that nobody empties needs longer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Bytes copied at once.
+const COPY: usize = 256 << 10;
+
+/// Runs the command.
+pub(crate) async fn run(args: Get, stop: CancellationToken) -> Result<(), Failure> {
+    let wanted = args.from.source()?;
+    let dir = source::store_dir(args.store.clone())?;
+    let output = Output::open(args.output.as_deref(), &args.from.url)?;
+    let builder = Engine::builder().config(args.from.config());
+    let engine = builder.offline(args.offline).store_dir(&dir).build()?;
+    if !args.quiet {
+        remark(&format!("storing in {}", dir.display()));
+    }
+    let session = open(&engine, wanted, &dir, &stop).await?;
+    let download = Download { dir: &dir, quiet: args.quiet, started: Instant::now(), stop };
+    let result = download.run(&session, output).await;
+    // Also after a failure: what was received is to be there the next time.
+    session.close().await;
+    result
+}
+
+async fn open(
+    engine: &Engine,
+    source: Source,
+    dir: &Path,
+    stop: &CancellationToken,
+) -> Result<Session, Failure> {
+    match stop.run_until_cancelled(engine.open(source)).await {
+        Some(opened) => Ok(opened?),
+        None => Err(interrupted(dir)),
+    }
+}
+
+fn interrupted(dir: &Path) -> Failure {
+    Failure::interrupted(format!(
+        "interrupted; what was received is stored in {}: the same command goes on from there",
+        dir.display()
+    ))
+}
+
+/// One run.
+struct Download<'a> {
+    dir: &'a Path,
+    quiet: bool,
+    started: Instant,
+    stop: CancellationToken,
+}
+
+impl Download<'_> {
+    async fn run(&self, session: &Session, output: Output) -> Result<(), Failure> {
+        let reader = session.reader();
+        let mut copy = tokio::task::spawn_blocking(move || copy(reader, output));
+        let mut progress = Progress::new(self.quiet, stored(&session.snapshot()));
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        let copied = loop {
+            tokio::select! {
+                copied = &mut copy => break copied,
+                _ = look.tick() => progress.show(&session.snapshot()),
+                () = self.stop.cancelled() => {
+                    progress.finish();
+                    session.cancel_token().cancel();
+                    // Dropping the copy's end takes the unfinished file away.
+                    let _ = tokio::time::timeout(PATIENCE, copy).await;
+                    return Err(interrupted(self.dir));
+                }
+            }
+        };
+        progress.finish();
+        let (output, len) =
+            copied.map_err(|_| Failure::new("the copy ended without a result"))??;
+        let name = output.name();
+        output.finish()?;
+        if !self.quiet {
+            remark(&summary(&name, len, &session.snapshot(), self.started.elapsed()));
+        }
+        Ok(())
+    }
+}
+
+/// Copies all bytes in order; gives the output back, and how many there were.
+fn copy(mut reader: Reader, mut output: Output) -> Result<(Output, u64), Failure> {
+    let mut buf = vec![0; COPY];
+    let mut len = 0;
+    loop {
+        let n = reader.read(&mut buf).map_err(|error| Failure::read(&error))?;
+        if n == 0 {
+            return Ok((output, len));
+        }
+        output.write_all(&buf[..n]).map_err(|error| refused(&output, &error))?;
+        len += n as u64;
+    }
+}
+
+fn refused(output: &Output, error: &io::Error) -> Failure {
+    Failure::io(&format!("writing {}", output.name()), error)
+        .advise("what was received is stored; run it again")
+}
+
+fn summary(name: &str, len: u64, snapshot: &Snapshot, took: Duration) -> String {
+    let fetched = snapshot.bytes_fetched;
+    let how = match snapshot.requests {
+        0 => "all of it was stored".to_owned(),
+        1 => format!("{} fetched in 1 request", HumanBytes(fetched)),
+        n => format!("{} fetched in {n} requests", HumanBytes(fetched)),
+    };
+    format!("{name}: {} in {}; {how}", HumanBytes(len), HumanDuration(took))
+}

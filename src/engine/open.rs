@@ -107,6 +107,11 @@ async fn open_http(shared: Arc<Shared>, url: Url, source: Source) -> Result<Hold
         let acquire = move || Found::acquire(&store, &key, offline);
         shared.own.spawn_blocking(acquire).await.map_err(|_| Error::Cancelled)??
     };
+    if found.is_new() {
+        // Room for it is made beside the opening, which never waits for that nor fails by it (A6).
+        let shared = shared.clone();
+        shared.own.clone().spawn_blocking(move || shared.make_room());
+    }
     let origin = shared.origin_of(&url);
     let id = shared.names.resource();
     let info = found.info();
@@ -168,6 +173,11 @@ impl Found {
     fn nothing(backend: Backend) -> Self {
         let bytes = StreamingResource::new(backend);
         Self { bytes, recovered: Recovered::default(), journal: None }
+    }
+
+    /// Whether the asset will be stored and nothing of it is yet.
+    fn is_new(&self) -> bool {
+        self.journal.is_some() && self.recovered.meta.is_none()
     }
 
     fn info(&self) -> Info {

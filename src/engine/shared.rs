@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::ids::{Counter, FetchId, OriginId, ReaderId, ResourceId};
 use crate::net::HttpStack;
 use crate::sched::Event;
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use crate::time::Clock;
 
 /// What the driver is told.
@@ -101,6 +101,8 @@ pub(crate) struct Shared {
     pub(crate) io: Handle,
     /// The thread on which requests were last polled, where that matters (see [`Self::guard_blocking`]).
     io_thread: Mutex<Option<ThreadId>>,
+    /// How often room in the store was asked for since it was last looked for.
+    room_asked: AtomicU64,
     commands: mpsc::UnboundedSender<Command>,
     jobs: std::sync::mpsc::Sender<Job>,
 }
@@ -138,6 +140,7 @@ impl Shared {
             own,
             io,
             io_thread: Mutex::default(),
+            room_asked: AtomicU64::new(0),
             commands,
             jobs,
         }
@@ -165,6 +168,25 @@ impl Shared {
             net.reconfigure(tunables.retry.clone());
         }
         self.command(Command::Sched(Event::Tuned { tunables: Box::new(tunables) }))
+    }
+
+    /// Removes from the store what its limits have no room for. Blocks on the disk, unless another thread
+    /// is at it: then that one looks once more. Offline nothing goes, since nothing could come back.
+    pub(crate) fn make_room(&self) {
+        // Two at once would each free the room that is short.
+        if self.config.offline || self.room_asked.fetch_add(1, Ordering::AcqRel) > 0 {
+            return;
+        }
+        loop {
+            let asked = self.room_asked.load(Ordering::Acquire);
+            if let Err(error) = self.store.evict() {
+                tracing::warn!(%error, "the store could not be looked through for what may go");
+            }
+            let rest = self.room_asked.fetch_sub(asked, Ordering::AcqRel) - asked;
+            if rest == 0 {
+                return;
+            }
+        }
     }
 
     /// The number of the origin that `url` belongs to.

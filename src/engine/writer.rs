@@ -262,9 +262,12 @@ impl Writer {
     fn close(&mut self, resource: ResourceId, discard: bool, done: watch::Sender<()>) {
         let Some(kept) = self.journals.remove(&resource) else { return };
         // A thread of its own: the engine's runtime may be going down, and drops what has not begun.
+        let shared = self.shared.clone();
         let closing = move || {
             close_journal(kept.journal, discard);
+            // First: nobody who waits for this asset waits for the others.
             drop(done);
+            shared.make_room();
         };
         let spawned = std::thread::Builder::new().name("kithara-close".into()).spawn(closing);
         if let Err(error) = spawned {

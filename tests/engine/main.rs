@@ -8,6 +8,7 @@ mod stage;
 mod support;
 
 mod ends;
+mod eviction;
 mod faults;
 mod reading;
 mod stopping;

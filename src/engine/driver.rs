@@ -25,6 +25,7 @@ use crate::engine::writer::Job;
 use crate::error::Error;
 use crate::events::SessionEvent;
 use crate::ids::{DemandId, FetchId, ReaderId, ResourceId};
+use crate::net::redact;
 use crate::sched::{Action, Event, Failure, FetchOutcome, Remedy, Scheduler, Urgency};
 use crate::sync::{Arc, Ordering};
 
@@ -375,10 +376,10 @@ impl Driver {
         let Some(known) = self.readers.get(&reader) else { return };
         let Some(resource) = self.resources.get(&known.resource) else { return };
         if known.shared.is_none() {
-            resource.set_opened(OpenState::Failed(error));
+            resource.set_opened(OpenState::Failed(located(error, resource)));
             return;
         }
-        resource.bytes.fail_wait(reader, demand, error);
+        resource.bytes.fail_wait(reader, demand, located(error, resource));
     }
 
     /// The resource is finished. What is stored of a changed one is void; of any other it stays.
@@ -447,6 +448,17 @@ impl Driver {
             }
         }
     }
+}
+
+/// The scheduler knows no URLs; where it tells of a timeout by itself, the place is filled in here.
+fn located(mut error: Error, resource: &Resource) -> Error {
+    if let Error::Network(network) = &mut error
+        && network.url.is_empty()
+        && let Some(target) = resource.target()
+    {
+        network.url = redact::url(target.original());
+    }
+    error
 }
 
 impl Drop for Driver {

@@ -17,7 +17,7 @@ use crate::assets::{Barrier, BarrierOutcome, Generation, Journal, SyncedBarrier}
 use crate::byte_range::ByteRange;
 use crate::engine::resource::Resource;
 use crate::engine::shared::{Command, Shared};
-use crate::error::Error;
+use crate::error::{Error, StorageError};
 use crate::events::SessionEvent;
 use crate::ids::{FetchId, ResourceId};
 use crate::sched::{Event, FetchOutcome};
@@ -67,6 +67,8 @@ pub(crate) struct Write {
 struct Kept {
     journal: Box<Journal>,
     resource: Option<Arc<Resource>>,
+    /// A generation that the disk refused to begin.
+    unbegun: Option<Generation>,
 }
 
 /// See the module.
@@ -132,9 +134,9 @@ impl Writer {
             Job::Write(write) => self.write(write),
             Job::Ended { fetch, outcome } => self.ended(fetch, outcome),
             Job::KeepJournal { resource, journal } => {
-                self.journals.insert(resource, Kept { journal, resource: None });
+                self.journals.insert(resource, Kept { journal, resource: None, unbegun: None });
             }
-            Job::BeginGeneration { resource, generation } => self.begin(&resource, &generation),
+            Job::BeginGeneration { resource, generation } => self.begin(&resource, generation),
             Job::LenKnown { resource, len } => {
                 if let Some(kept) = self.journals.get_mut(&resource) {
                     kept.journal.len_known(len);
@@ -163,7 +165,8 @@ impl Writer {
         let len = bytes.len() as u64;
         let counters = &resource.counters;
         counters.bytes_fetched.fetch_add(len, Ordering::Relaxed);
-        match resource.bytes.write_of(generation, offset, &bytes) {
+        let begun = self.begin_again(resource.id);
+        match begun.and_then(|()| resource.bytes.write_of(generation, offset, &bytes)) {
             Ok(landed) if landed.withdrawn == len => {
                 counters.bytes_wasted.fetch_add(len, Ordering::Relaxed);
             }
@@ -207,13 +210,21 @@ impl Writer {
         self.shared.sched(Event::FetchEnded { fetch, outcome });
     }
 
-    fn begin(&mut self, resource: &Arc<Resource>, generation: &Generation) {
+    fn begin(&mut self, resource: &Arc<Resource>, generation: Generation) {
         let Some(kept) = self.journals.get_mut(&resource.id) else { return };
         kept.resource = Some(resource.clone());
-        if let Err(error) = kept.journal.begin(generation) {
-            tracing::warn!(resource = %resource.id, %error, "the store does not record this asset");
+        if let Err(error) = kept.journal.begin(&generation) {
+            tracing::warn!(resource = %resource.id, %error, "a generation could not be begun");
             resource.events.emit(SessionEvent::StoreTrouble { error: error.into() });
+            kept.unbegun = Some(generation);
         }
+    }
+
+    /// Begins again what could not be begun: not a byte may be written before that.
+    fn begin_again(&mut self, resource: ResourceId) -> Result<(), StorageError> {
+        let Some(kept) = self.journals.get_mut(&resource) else { return Ok(()) };
+        let Some(generation) = kept.unbegun.take() else { return Ok(()) };
+        kept.journal.begin(&generation).inspect_err(|_| kept.unbegun = Some(generation))
     }
 
     fn restart(&mut self, resource: &Arc<Resource>, notice: Error) {

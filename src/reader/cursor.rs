@@ -143,6 +143,8 @@ impl Cursor {
             }
             match self.waiter.look(self.position) {
                 Look::Covered(run) => self.take(run),
+                // No length reaches past the largest offset, so no resource has a byte there.
+                Look::Missing if self.position == u64::MAX => return Ok(Step::Done(0)),
                 Look::End => {
                     self.withdraw();
                     return Ok(Step::Done(0));

@@ -111,14 +111,14 @@ fn e7_the_time_budget_ends_a_read_whatever_attempts_are_left() {
     let mut origin = origin(16 * MIB);
     let mut config = frugal();
     config.tunables.retry.max_attempts = u32::MAX;
-    config.tunables.retry.budget = Duration::from_millis(100);
+    config.tunables.retry.budget = Duration::from_secs(1);
     let session = open(&engine(config), &origin);
     origin.stop();
     let mut reader = session.reader();
     reader.seek(SeekFrom::Start(AT)).unwrap();
     let begun = Instant::now();
     let error = failed_read(&mut reader);
-    assert!(begun.elapsed() >= Duration::from_millis(100), "it tried while it could");
+    assert!(begun.elapsed() >= Duration::from_secs(1), "it tried while it could");
     assert_eq!(network(&error).kind, NetworkErrorKind::Connection);
     assert!(network(&error).attempts > 1, "{error}");
     origin.restart();

@@ -123,11 +123,17 @@ impl SessionShared {
     }
 
     pub(crate) fn len(&self) -> Option<u64> {
-        let len = self.resource.bytes.len();
-        if len.is_some() {
+        if self.resource.bytes.len().is_some() {
             self.resource.mark_used();
         }
-        len
+        // Read after the mark: a restart in between is told to every reader then.
+        self.resource.bytes.len()
+    }
+
+    /// Whether `error` is a restart of which the application has no need to know: no byte of any
+    /// generation was given to it, nor a length.
+    pub(crate) fn need_not_tell(&self, error: &Error) -> bool {
+        matches!(error, Error::Restarted) && !self.resource.is_used()
     }
 
     /// Ends every wait and gives the resource back. Does nothing the second time.
@@ -184,6 +190,12 @@ impl SessionShared {
                 return match polled {
                     std::task::Poll::Pending => std::task::Poll::Pending,
                     std::task::Poll::Ready(Waited::Nudged) => continue,
+                    std::task::Poll::Ready(Waited::Failed(error))
+                        if wait.session.need_not_tell(&error) =>
+                    {
+                        sent = false;
+                        continue;
+                    }
                     std::task::Poll::Ready(Waited::Failed(error)) => {
                         std::task::Poll::Ready(Err(error))
                     }

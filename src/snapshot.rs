@@ -102,7 +102,7 @@ impl Snapshot {
         let tally = session.tally();
         let counters = &resource.counters;
         Self {
-            len: resource.bytes.len(),
+            len: session.len(),
             complete: resource.bytes.is_complete(),
             ranges_supported: view.ranges,
             covered: resource.bytes.covered().into_iter().map(ByteRange::to_std).collect(),

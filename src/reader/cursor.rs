@@ -150,6 +150,7 @@ impl Cursor {
                     return Ok(Step::Done(0));
                 }
                 Look::Missing => return Ok(Step::Missing(self.demand(buf.len()))),
+                Look::Failed(error) if self.session.need_not_tell(&error) => self.demanded = None,
                 Look::Failed(error) => return Err(error),
             }
         }
@@ -254,6 +255,9 @@ impl Cursor {
             Waited::End | Waited::Nudged => {}
             Waited::Failed(error) => {
                 self.demanded = None;
+                if self.session.need_not_tell(&error) {
+                    return Ok(());
+                }
                 // Whoever ended the session wanted to say just that.
                 let error = if self.session.is_ended() { Error::Cancelled } else { error };
                 self.keep_fatal(&error);
@@ -277,8 +281,7 @@ impl Cursor {
             SeekFrom::Start(position) => Some(position),
             SeekFrom::Current(by) => self.position.checked_add_signed(by),
             SeekFrom::End(by) => {
-                let len = self.session.resource.bytes.len().ok_or(Error::UnknownLength)?;
-                self.session.resource.mark_used();
+                let len = self.session.len().ok_or(Error::UnknownLength)?;
                 len.checked_add_signed(by)
             }
         };

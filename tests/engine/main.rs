@@ -7,8 +7,10 @@
 mod stage;
 mod support;
 
+mod changes;
 mod ends;
 mod eviction;
 mod faults;
+mod lies;
 mod reading;
 mod stopping;

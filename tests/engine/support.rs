@@ -1,6 +1,7 @@
 //! Shared by the engine's tests: engines that fail fast, and reads that check every byte.
 
 use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 use std::time::Duration;
 
 pub(crate) use kithara_file::origin::{Content, Gate, Logged, Origin, Rule, pattern};
@@ -114,4 +115,18 @@ pub(crate) fn starts_at(request: &Logged, offset: u64) -> bool {
 /// How many requests asked for a range that begins at `offset`.
 pub(crate) fn requests_at(origin: &Origin, offset: u64) -> usize {
     origin.log().iter().filter(|request| starts_at(request, offset)).count()
+}
+
+/// An engine on the store in `dir`.
+pub(crate) fn engine_in(dir: &Path, config: Config) -> Engine {
+    Engine::builder().store_dir(dir).config(config).build().unwrap()
+}
+
+/// As [`check_at`], for bytes of the generation `seed`.
+#[track_caller]
+pub(crate) fn check_seed_at(reader: &mut Reader, at: u64, len: usize, seed: u64) {
+    reader.seek(SeekFrom::Start(at)).unwrap();
+    let mut buf = vec![0; len];
+    reader.read_exact(&mut buf).unwrap();
+    assert_eq!(pattern::first_wrong(&buf, at, seed), None, "at {at}");
 }

@@ -172,6 +172,9 @@ fn whole(
     validator: Validator,
 ) -> Result<Accepted, Refused> {
     let len = length(head)?;
+    if !is_whole(head, len) {
+        return protocol("a whole whose Content-Range says that it is a part");
+    }
     let framing = framing(head);
     let content_type = headers::content_type(head.headers);
     let seen = Seen { total: len, validator, content_type };
@@ -192,6 +195,24 @@ fn whole(
             framing,
         },
     })
+}
+
+/// Whether nothing in a 200 says that it is a part. A Content-Range has no meaning there, but a server that
+/// sends a part under the wrong status must not have its end taken for the end of the resource.
+fn is_whole(head: Head<'_>, len: Option<u64>) -> bool {
+    let said = match single(head.headers, &header::CONTENT_RANGE) {
+        Single::Absent => return true,
+        Single::Unclear => return false,
+        Single::Value(value) => content_range::parse(value),
+    };
+    match said {
+        Ok(ContentRange::Part { range, total }) => {
+            let whole = total.unwrap_or(range.end);
+            range == ByteRange::new(0, whole) && len.is_none_or(|len| len == whole)
+        }
+        // What cannot be read claims nothing.
+        Ok(ContentRange::Unsatisfied { .. }) | Err(_) => true,
+    }
 }
 
 /// Judges a 416.

@@ -241,3 +241,17 @@ fn n10_a_page_in_place_of_the_media_is_no_change() {
     let url = Url::parse("http://h/film.mp4").unwrap();
     assert!(judge(&ask(0, 9), &url, false, head).is_ok(), "when configured so");
 }
+
+/// E2: a part under the status of a whole must not have its end taken for the end of the resource.
+#[test]
+fn e2_a_200_that_says_it_is_a_part_is_refused() {
+    let whole = |value: &str, len: &str| {
+        judged(&ask(0, 10), 200, &[("content-range", value), ("content-length", len)])
+    };
+    assert!(is_protocol(&whole("bytes 0-9/100", "10")));
+    assert!(is_protocol(&whole("bytes 10-19/100", "10")));
+    assert!(is_protocol(&whole("bytes 0-9/100", "100")));
+    assert!(whole("bytes 0-99/100", "100").is_ok());
+    assert!(whole("bytes 0-99/*", "100").is_ok());
+    assert!(whole("nonsense", "100").is_ok());
+}

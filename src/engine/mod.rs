@@ -27,7 +27,7 @@ use crate::engine::shared::{Command, Shared};
 use crate::engine::source::Place;
 use crate::error::{Error, StorageError};
 use crate::ids::Lane;
-use crate::net::Net as _;
+use crate::net::{Net, Object, Target};
 use crate::sync::{Arc, block_on};
 
 /// Name of the thread that the driver runs on.
@@ -129,7 +129,7 @@ async fn object(shared: Arc<Shared>, source: Source, max_len: u64) -> Result<Byt
         (Some(net), Some(target)) => {
             let net = net.clone();
             let limit = max_len;
-            let get = async move { net.get_bytes(Lane::Demand, target, limit).await };
+            let get = async move { whole_object(net.as_ref(), &target, limit).await };
             match shared.io.spawn(get).await {
                 Ok(result) => Some(result),
                 Err(_) => return Err(Error::Cancelled),
@@ -138,6 +138,7 @@ async fn object(shared: Arc<Shared>, source: Source, max_len: u64) -> Result<Byt
         _ => None,
     };
     let objects = shared.store.objects();
+    let room = shared.clone();
     let work = move || match fetched {
         Some(Ok(object)) => {
             let bytes = object.bytes;
@@ -146,17 +147,40 @@ async fn object(shared: Arc<Shared>, source: Source, max_len: u64) -> Result<Byt
             if let Err(error) = objects.write(&key, &meta, &bytes) {
                 tracing::warn!(%error, "a fetched object could not be stored");
             }
+            room.make_room();
             Ok(bytes)
         }
         // A server that cannot be reached says nothing about the object; one that says 404 does.
-        Some(Err(fault)) if !fault.is_retryable() => Err(fault.into()),
+        Some(Err(error)) if !may_pass(&error) => Err(error),
         other => match (objects.read(&key, max_len)?, other) {
             (Some(object), _) => Ok(Bytes::from(object.bytes)),
-            (None, Some(Err(fault))) => Err(fault.into()),
+            (None, Some(Err(error))) => Err(error),
             (None, _) => Err(Error::OfflineMiss { range: 0..max_len }),
         },
     };
     shared.own.spawn_blocking(work).await.map_err(|_| Error::Cancelled)?
+}
+
+/// Fetches an object. The end of a body that only its connection's close showed is believed if a second one
+/// ends there too (E2); such servers tell nothing better.
+async fn whole_object(net: &dyn Net, target: &Arc<Target>, limit: u64) -> Result<Object, Error> {
+    let object = net.get_bytes(Lane::Demand, target.clone(), limit).await?;
+    if object.end_proven {
+        return Ok(object);
+    }
+    let again = net.get_bytes(Lane::Demand, target.clone(), limit).await?;
+    match again.end_proven || again.bytes.len() == object.bytes.len() {
+        true => Ok(again),
+        false => Err(Error::Truncated { at: object.bytes.len().min(again.bytes.len()) as u64 }),
+    }
+}
+
+/// Whether the origin may do better later, so that what is stored is as good as it gets.
+fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::Network(error) => error.is_retryable(),
+        _ => false,
+    }
 }
 
 fn read_bounded(path: &std::path::Path, max_len: u64) -> Result<Bytes, Error> {

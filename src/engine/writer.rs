@@ -288,8 +288,13 @@ impl Writer {
 
     fn close_all(&mut self) {
         self.tell();
-        for (_, kept) in std::mem::take(&mut self.journals) {
+        let journals = std::mem::take(&mut self.journals);
+        let any = !journals.is_empty();
+        for (_, kept) in journals {
             close_journal(kept.journal, false);
+        }
+        if any {
+            self.shared.make_room();
         }
     }
 }

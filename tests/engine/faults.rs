@@ -333,7 +333,7 @@ fn n4_429_while_scrubbing_does_not_kill_the_session() {
     let origin = origin(64 * MIB);
     let session = open(&engine(frugal()), &origin);
     let count = AtomicU64::new(0);
-    let every_other = move |_: &_| count.fetch_add(1, Ordering::Relaxed) % 2 == 0;
+    let every_other = move |_: &_| count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
     origin.rule("/file", Rule::status(429, "too fast").when(every_other));
     let mut reader = session.reader();
     for step in 1..40 {

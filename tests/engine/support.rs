@@ -1,7 +1,7 @@
 //! Shared by the engine's tests: engines that fail fast, and reads that check every byte.
 
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use kithara_file::origin::{Content, Gate, Logged, Origin, Rule, pattern};
@@ -129,4 +129,21 @@ pub(crate) fn check_seed_at(reader: &mut Reader, at: u64, len: usize, seed: u64)
     let mut buf = vec![0; len];
     reader.read_exact(&mut buf).unwrap();
     assert_eq!(pattern::first_wrong(&buf, at, seed), None, "at {at}");
+}
+
+/// All files below `dir`, sorted.
+pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        // A folder may go while the store makes room.
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                _ => found.push(entry.path()),
+            }
+        }
+    }
+    found.sort();
+    found
 }

@@ -174,6 +174,7 @@ impl Scheduler {
         let Some((resource, origin)) = found else {
             return;
         };
+        let last_error = resource.retries.at(range.start).map(|known| known.error.clone());
         let attempt = resource.retries.attempt(range);
         resource.map.take(range, id);
         let lane = origin.lane(class <= Class::FirstWindow || !resource.probed, self.bulk_lanes);
@@ -197,6 +198,7 @@ impl Scheduler {
             end: range.end,
             body_end: if whole { u64::MAX } else { range.end },
             attempt,
+            last_error,
             started: self.now,
             expected,
             answered: None,

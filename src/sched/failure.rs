@@ -7,6 +7,7 @@ use crate::sched::Scheduler;
 use crate::sched::event::{Action, Failure, Remedy, Urgency};
 use crate::sched::inflight::Fetch;
 use crate::sched::retry::{Retries, Retry, pause};
+use crate::sched::segment_map::SegmentState;
 use crate::sched::timer::Timer;
 use crate::time::Micros;
 
@@ -186,17 +187,23 @@ impl Scheduler {
         if until > self.now {
             return self.timers.set(Timer::DemandBudget(reader), until);
         }
-        let error = match resource.retries.at(demand.range.start) {
-            Some(known) => known.error.clone(),
-            None => timed_out(),
+        let at = demand.range.start;
+        let error = match (resource.retries.at(at), resource.map.state_at(at)) {
+            (Some(known), _) => Some(&known.error),
+            // Another try is on its way; what befell the one before tells more than the clock.
+            (None, Some(SegmentState::InFlight(id))) => {
+                self.fetches.one(id).and_then(|fetch| fetch.last_error.as_ref())
+            }
+            (None, _) => None,
         };
+        let error = error.cloned().unwrap_or_else(timed_out);
         self.fail_demand(id, reader, error, out);
         self.judge_soon(id);
         self.dirty.insert(id);
     }
 }
 
-/// The error for a wait that ended without any request having failed.
+/// The error for a wait that ended without any request having failed; whoever knows the URL puts it in.
 fn timed_out() -> Error {
     Error::from(NetworkError {
         url: String::new(),

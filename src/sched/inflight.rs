@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::byte_range::ByteRange;
+use crate::error::Error;
 use crate::ids::{FetchId, Lane, OriginId, ResourceId};
 use crate::sched::estimator::Meter;
 use crate::sched::event::{BodyShape, Class, ConnectionUse};
@@ -34,6 +35,8 @@ pub(crate) struct Fetch {
     pub(crate) body_end: u64,
     /// 1 for the first try of these bytes.
     pub(crate) attempt: u32,
+    /// Why the try before failed.
+    pub(crate) last_error: Option<Error>,
     /// When it was sent.
     pub(crate) started: Micros,
     /// How long its first byte was expected to take.

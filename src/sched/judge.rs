@@ -126,6 +126,7 @@ mod tests {
             end: 8 * MIB,
             body_end: 8 * MIB,
             attempt: 1,
+            last_error: None,
             started: ms(0),
             expected: ms(100),
             answered: (head > 0).then_some(ms(100)),

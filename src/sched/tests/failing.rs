@@ -2,7 +2,7 @@
 
 use super::{KIB, MIB, fast, of_class, ranges};
 use crate::byte_range::ByteRange;
-use crate::error::Error;
+use crate::error::{Error, NetworkErrorKind};
 use crate::sched::event::Remedy;
 use crate::sched::sim::{Fault, Sim, ms};
 use crate::sched::{Class, TimeoutReason};
@@ -180,6 +180,30 @@ fn n4_a_read_fails_when_its_time_budget_is_used_up() {
     let reader = sim.open_reader(0);
     assert_eq!(sim.run_until_ready(reader), ms(3000));
     assert_eq!(sim.errors(reader).len(), 1);
+}
+
+/// E12: the fourth try begins at 2350 ms and takes 200 ms; what the third came to is told, not the mere clock.
+#[test]
+fn e12_a_budget_that_ends_during_a_try_tells_why_the_one_before_failed() {
+    let mut sim = steady().tuned(|tunables| tunables.retry.budget = ms(2450).to_duration());
+    sim.set_server(|server| server.always = Some(RETRY));
+    let reader = sim.open_reader(0);
+    assert_eq!(sim.run_until_ready(reader), ms(2450));
+    assert_eq!(sim.requests.len(), 4);
+    assert!(!is_timeout(&sim.errors(reader)[0]), "{:?}", sim.errors(reader));
+}
+
+/// Without any failure before, the clock is all there is to tell.
+#[test]
+fn e12_a_budget_that_ends_during_the_first_try_is_a_timeout() {
+    let mut sim = steady().tuned(|tunables| tunables.retry.budget = ms(150).to_duration());
+    let reader = sim.open_reader(0);
+    assert_eq!(sim.run_until_ready(reader), ms(150));
+    assert!(is_timeout(&sim.errors(reader)[0]), "{:?}", sim.errors(reader));
+}
+
+fn is_timeout(error: &Error) -> bool {
+    matches!(error, Error::Network(error) if error.kind == NetworkErrorKind::TimedOut)
 }
 
 #[test]

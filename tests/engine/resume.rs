@@ -176,7 +176,10 @@ fn a7_a_second_engine_streams_without_storing() {
     let covered = first.coverage();
     block_on(first.close());
     let session = open(&offline(dir.path()), &origin);
-    assert_eq!(session.coverage(), covered);
+    let mut reader = session.reader();
+    for run in covered {
+        check_at(&mut reader, run.start, (run.end - run.start) as usize);
+    }
 }
 
 /// A3: a torn or corrupt log loses its tail and nothing else; never a wrong byte.

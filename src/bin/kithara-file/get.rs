@@ -4,7 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanDuration};
+use indicatif::HumanBytes;
 use kithara_file::{CancellationToken, Engine, Reader, Session, Snapshot, Source};
 
 use crate::args::Get;
@@ -107,7 +107,9 @@ fn copy(mut reader: Reader, mut output: Output) -> Result<(Output, u64), Failure
         if n == 0 {
             return Ok((output, len));
         }
-        output.write_all(&buf[..n]).map_err(|error| refused(&output, &error))?;
+        // Flushed each time: standard output keeps back what has no end of line.
+        let written = output.write_all(&buf[..n]).and_then(|()| output.flush());
+        written.map_err(|error| refused(&output, &error))?;
         len += n as u64;
     }
 }
@@ -124,5 +126,5 @@ fn summary(name: &str, len: u64, snapshot: &Snapshot, took: Duration) -> String 
         1 => format!("{} fetched in 1 request", HumanBytes(fetched)),
         n => format!("{} fetched in {n} requests", HumanBytes(fetched)),
     };
-    format!("{name}: {} in {}; {how}", HumanBytes(len), HumanDuration(took))
+    format!("{name}: {} in {:.1} s; {how}", HumanBytes(len), took.as_secs_f64())
 }

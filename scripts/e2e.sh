@@ -269,7 +269,7 @@ start_python
 curl -sf -r 5-9 "$nginx/big.bin" | cmp - <(head -c 10 "$dir/www/big.bin" | tail -c 5) || fail "nginx serves no ranges"
 echo "nginx and http.server answer"
 
-if [ -e src/bin/kithara-file.rs ]; then
+if [ -e src/bin/kithara-file/main.rs ]; then
     build
     whole_files
     offline_again

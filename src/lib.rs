@@ -1,4 +1,68 @@
 //! A range-scheduler engine for seek-heavy media players.
+//!
+//! A player opens a URL and gets [`Read`](std::io::Read)` + `[`Seek`](std::io::Seek) (or tokio's `AsyncRead +
+//! AsyncSeek`) at once. Behind it a scheduler fetches what the cursor waits for before anything else, reads ahead
+//! within a budget, and keeps every byte in a store on disk. Seek to first byte is one round trip on a warm
+//! connection, and none when the bytes are there. A read never gives a wrong byte and never a false end.
+//!
+//! # Quick start
+//!
+//! ```no_run
+//! use std::io::{Read, Seek, SeekFrom};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = kithara_file::Engine::builder().store_dir("media-store").build()?;
+//! let session = engine.open_blocking("https://media.example/film.mp4")?;
+//! let mut reader = session.reader();
+//!
+//! let mut buf = [0; 4096];
+//! reader.seek(SeekFrom::End(-4096))?; // free: only a read can cause a request
+//! let n = reader.read(&mut buf)?; // blocks until the first byte is there
+//! println!("{n} of {:?} bytes, {:?}", session.len(), session.content_type());
+//! # Ok(()) }
+//! ```
+//!
+//! In async code: [`Engine::open`] and [`Session::async_reader`]. Where one reader is enough, [`Session::into_reader`]
+//! gives one that owns its session. Dropping the session ends it.
+//!
+//! # The door
+//!
+//! | what for | types |
+//! |---|---|
+//! | setting up | [`Engine`], [`EngineBuilder`], [`ClientFactory`], [`Lane`] |
+//! | what to open | [`Source`], [`IntoSource`], [`BoundHeader`], [`HeaderScope`], [`UrlProvider`], [`ProviderError`] |
+//! | reading | [`Session`], [`Reader`], [`AsyncReader`], [`ReaderHandle`], [`CancellationToken`] |
+//! | watching | [`Snapshot`], [`InFlight`], [`Purpose`], [`Events`], [`SessionEvent`] |
+//! | errors | [`Error`], [`NetworkError`], [`NetworkErrorKind`], [`Stage`], [`StorageError`] |
+//! | knobs | [`Config`], [`Tunables`], [`ReadaheadConfig`], [`FetchConfig`], [`RetryConfig`], [`TimeoutConfig`], [`NetConfig`], [`OnChange`], [`StoreConfig`] |
+//! | the store, for tools | [`AssetStore`], [`AssetKey`], [`AssetInfo`], [`Evicted`], [`Removed`] |
+//!
+//! # The house
+//!
+//! A floor uses the floors below it, never one above. `docs/ARCHITECTURE.md` tells how they work together.
+//!
+//! | floor | modules | job |
+//! |---|---|---|
+//! | 6 | the program | the command line (feature `cli`) |
+//! | 5 | this page | the door |
+//! | 4 | `session`, `reader`, `snapshot` | what is in the user's hands |
+//! | 3 | `engine`, `events` | threads, requests, the one writer; knows all floors below |
+//! | 2 | `assets` | the tree on disk: names, logs, locks, eviction |
+//! | 1 | `sched`, `net`, `storage` | deciding; asking; holding bytes and waking readers |
+//! | 0 | `error`, `config`, `ids`, `byte_range`, `time`, `validator`, `sync` | plain values, and the door to locks |
+//!
+//! # Papers
+//!
+//! In the repository: `docs/SEMANTICS.md` (what may be relied on, with the tests that show it), `docs/TUNING.md` (every knob),
+//! `docs/STORE-FORMAT.md`, `docs/decisions/`.
+//!
+//! # Features
+//!
+//! None is on by default, and the plain library holds no command line and no server.
+//!
+//! - `cli`: the program `kithara-file`.
+//! - `origin`: a scripted HTTP origin behind a shaped link, for tests and the demo. Not part of the versioning promise.
+//! - `sim`: the simulated link and clock of the scheduler's tests. Not part of the versioning promise.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 // Floors are built from the ground up; this goes once the door is open.
 #![allow(dead_code)]

@@ -268,7 +268,7 @@ impl Engine {
     /// # Errors
     ///
     /// As [`open`](Self::open), and [`Error::WouldDeadlock`] on the only thread of the runtime that
-    /// was given to [`EngineBuilder::runtime`].
+    /// was given to [`EngineBuilder::runtime`](crate::EngineBuilder::runtime).
     pub fn open_blocking(&self, source: impl IntoSource) -> Result<Session, Error> {
         self.alive.shared.guard_blocking()?;
         block_on(self.open(source))

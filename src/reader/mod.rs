@@ -1,6 +1,6 @@
 //! Readers: cursors over a session's bytes, blocking and asynchronous.
 //!
-//! Both are skins over [`Cursor`](cursor::Cursor), which decides what a read does; there is one way to wait, and
+//! Both are skins over [`Cursor`], which decides what a read does; there is one way to wait, and
 //! it is in `storage`. A read of bytes that are there takes no lock and tells nobody, but for its
 //! own counters; passing the refill mark sends the scheduler one message.
 

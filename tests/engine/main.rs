@@ -12,6 +12,7 @@ mod ends;
 mod eviction;
 mod faults;
 mod inputs;
+mod kill;
 mod lies;
 mod local;
 mod names;

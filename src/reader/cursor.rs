@@ -49,8 +49,9 @@ pub(crate) struct Cursor {
     /// What may be read without asking.
     run: Run,
     position: u64,
-    /// Where the scheduler believes that reading goes on.
-    expected: u64,
+    /// Where the scheduler believes that reading goes on; `None` before the first read, of which it hears in
+    /// any case: read-ahead begins with it, and not only where the opening request's bytes end.
+    expected: Option<u64>,
     /// The demand that nothing has answered yet.
     demanded: Option<Demanded>,
     /// A fatal error, given again to every later read (E7).
@@ -78,7 +79,7 @@ impl Cursor {
             waiter,
             run: Run::none(),
             position: 0,
-            expected: 0,
+            expected: None,
             demanded: None,
             fatal: None,
         }
@@ -168,14 +169,21 @@ impl Cursor {
     fn take(&mut self, run: Run) {
         self.run = run;
         self.withdraw();
-        if self.position != self.expected {
+        if self.expected != Some(self.position) {
             self.tell_position();
         }
     }
 
     fn tell_position(&mut self) {
-        self.expected = self.position;
-        self.shared.refill_at.store(u64::MAX, Ordering::Release);
+        self.expected = Some(self.position);
+        let mark = self.shared.refill_at.load(Ordering::Acquire);
+        if self.position >= mark {
+            // Told once. A mark that is still ahead holds: the scheduler may not set it again. A newer one
+            // that has come just now holds as well.
+            let (passed, never) = (mark, u64::MAX);
+            let order = (Ordering::AcqRel, Ordering::Relaxed);
+            let _ = self.shared.refill_at.compare_exchange(passed, never, order.0, order.1);
+        }
         let (reader, position) = (self.shared.id, self.position);
         self.session.engine().shared.sched(Event::Moved { reader, position });
     }
@@ -193,8 +201,8 @@ impl Cursor {
         shared.bytes_read.fetch_add(n as u64, Ordering::Relaxed);
         shared.position.store(self.position, Ordering::Relaxed);
         self.session.resource.mark_used();
-        if self.expected == self.position - n as u64 {
-            self.expected = self.position;
+        if self.expected == Some(self.position - n as u64) {
+            self.expected = Some(self.position);
             if self.position >= shared.refill_at.load(Ordering::Acquire) {
                 self.tell_position();
             }
@@ -215,7 +223,7 @@ impl Cursor {
         let demand = DemandId(engine.names.demand.next());
         let demanded = Demanded { demand, at: self.position };
         self.demanded = Some(demanded);
-        self.expected = self.position;
+        self.expected = Some(self.position);
         engine.sched(Event::Demand {
             reader: self.shared.id,
             demand,

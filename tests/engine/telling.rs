@@ -393,3 +393,24 @@ fn e5_offsets_near_the_largest_are_past_the_end() {
     assert_eq!(reader_at(&session, u64::MAX).read(&mut [0; 8]).unwrap(), 0);
     assert_eq!(origin.log().len(), 1);
 }
+
+/// Defect 9: read-ahead begins with the first read, although that finds its bytes there.
+#[test]
+fn p4_reading_what_the_opening_request_brought_starts_the_read_ahead() {
+    let origin = origin(256 * MIB);
+    let session = open(&engine(quick()), &origin);
+    at_rest(&session, &origin);
+    let opened = origin.log();
+    assert_eq!(opened.len(), 1, "opening asks once");
+    let mut reader = session.reader();
+    let there = opened.body_bytes();
+    let mut buf = vec![0; (there / 2) as usize];
+    reader.read_exact(&mut buf).unwrap();
+    // Byte by byte from here, so that the engine hears of it before they are used up.
+    while origin.log().len() == 1 && reader.stream_position().unwrap() < there {
+        reader.read_exact(&mut buf[..1]).unwrap();
+        std::thread::yield_now();
+    }
+    origin.wait_until(|log| log.len() > 1);
+    assert_eq!(session.snapshot().waits, 0, "nobody had to wait for that");
+}

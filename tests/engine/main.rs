@@ -16,6 +16,7 @@ mod inputs;
 mod kill;
 mod lies;
 mod local;
+mod model;
 mod names;
 mod objects;
 mod reading;

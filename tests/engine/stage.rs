@@ -53,3 +53,8 @@ pub(crate) fn until(what: &str, mut seen: impl FnMut() -> bool) {
         thread::yield_now();
     }
 }
+
+/// A list of one range.
+pub(crate) fn only(range: std::ops::Range<u64>) -> Vec<std::ops::Range<u64>> {
+    std::iter::once(range).collect()
+}

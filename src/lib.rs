@@ -64,8 +64,6 @@
 //! - `origin`: a scripted HTTP origin behind a shaped link, for tests and the demo. Not part of the versioning promise.
 //! - `sim`: the simulated link and clock of the scheduler's tests. Not part of the versioning promise.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
-// Floors are built from the ground up; this goes once the door is open.
-#![allow(dead_code)]
 
 mod assets;
 mod byte_range;

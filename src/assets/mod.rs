@@ -28,18 +28,13 @@ mod runs;
 
 use std::path::Path;
 
-// The engine takes these; the allowance goes with the one for dead code.
-#[allow(unused_imports)]
 pub(crate) use barrier::{Barrier, BarrierOutcome, SyncedBarrier};
 pub use evict::{Evicted, Removed};
-#[allow(unused_imports)]
 pub(crate) use journal::Journal;
 pub use key::AssetKey;
-#[allow(unused_imports)]
 pub(crate) use lease::{Acquired, Generation, Lease, Recovered};
 pub use list::AssetInfo;
-#[allow(unused_imports)]
-pub(crate) use objects::{Object, Objects};
+pub(crate) use objects::Objects;
 
 use crate::config::StoreConfig;
 use crate::error::{Error, StorageError};

@@ -123,7 +123,10 @@ impl Fetch {
             self.count_request();
             match net.get_range(self.order.lane, target.clone(), request).await {
                 Ok(answer) => return Ok(answer),
-                Err(Fault::Changed(_)) if !bypass_caches => bypass_caches = true,
+                Err(Fault::Changed(seen)) if !bypass_caches => {
+                    tracing::debug!(resource = %self.resource.id, ?seen, "changed, it seems; asking around caches");
+                    bypass_caches = true;
+                }
                 Err(fault) => return Err(self.judge(fault)),
             }
         }

@@ -22,6 +22,7 @@ pub(crate) struct Bench {
     /// What the writer would get.
     pub(crate) jobs: std::sync::mpsc::Receiver<Job>,
     /// Runs only what a test makes it run.
+    #[expect(dead_code, reason = "keeps the handles of the shared parts good")]
     pub(crate) runtime: Runtime,
 }
 

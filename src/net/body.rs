@@ -13,11 +13,12 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt;
+#[cfg(test)]
 use futures::stream::BoxStream;
 use tokio::time::Instant;
 
 use super::fault::Fault;
+#[cfg(test)]
 use crate::byte_range::ByteRange;
 use crate::error::{NetworkErrorKind, Stage};
 use crate::sync::Arc;
@@ -33,7 +34,8 @@ const END_GRACE: Duration = Duration::from_millis(200);
 pub(crate) enum Source {
     /// A response of the HTTP client.
     Response(Box<reqwest::Response>),
-    /// Anything else, such as a test's script.
+    /// A test's script.
+    #[cfg(test)]
     Stream(BoxStream<'static, Result<Bytes, BoxError>>),
 }
 
@@ -44,7 +46,8 @@ impl Source {
             Self::Response(response) => {
                 response.chunk().await.map_err(|error| error.without_url().into()).transpose()
             }
-            Self::Stream(stream) => stream.next().await,
+            #[cfg(test)]
+            Self::Stream(stream) => futures::StreamExt::next(stream).await,
         }
     }
 }
@@ -89,6 +92,7 @@ pub(crate) struct Bounds {
 
 impl Bounds {
     /// Of a body with the bytes of `range`, all of it wanted.
+    #[cfg(test)]
     pub(crate) fn exact(range: ByteRange, framing: Framing) -> Self {
         let (start, end) = (range.start, range.end);
         Self { start, asked: start, promised: Some(end), limit: end, framing }
@@ -132,6 +136,7 @@ impl Body {
     }
 
     /// Offset in the resource of the next byte that `chunk` gives.
+    #[cfg(test)]
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
@@ -297,6 +302,7 @@ impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Response(_) => "Response",
+            #[cfg(test)]
             Self::Stream(_) => "Stream",
         })
     }

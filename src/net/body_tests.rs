@@ -1,5 +1,6 @@
 //! Bodies from scripted sources, on a paused clock.
 
+use futures::StreamExt;
 use futures::channel::mpsc;
 use futures::{FutureExt, SinkExt, stream};
 

@@ -67,11 +67,6 @@ impl Fault {
         self.network().and_then(|error| error.retry_after)
     }
 
-    /// The status of an error answer.
-    pub(crate) fn status(&self) -> Option<u16> {
-        self.network().and_then(NetworkError::status)
-    }
-
     /// The network error in it, if it is one.
     pub(crate) fn network(&self) -> Option<&NetworkError> {
         match self {

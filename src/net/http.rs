@@ -39,7 +39,6 @@ struct Arrived {
     url: Url,
     /// From where the redirects began.
     start: Start,
-    local_addr: Option<std::net::SocketAddr>,
     reused: bool,
 }
 
@@ -80,7 +79,6 @@ impl HttpNet {
             content_type: accepted.content_type,
             final_url: arrived.url,
             connection_reused: arrived.reused,
-            local_addr: arrived.local_addr,
             body: Body::new(source, accepted.bounds, url),
         })
     }
@@ -146,8 +144,8 @@ impl HttpNet {
             let url = visited.last().unwrap_or(&start.url).clone();
             let response = send(lane, target, method, sent, &url).await?;
             if !redirect::is_redirect(response.status()) {
-                let (local_addr, reused) = lane.connection(&response);
-                return Ok(Arrived { response, url, start, local_addr, reused });
+                let reused = lane.connection(&response);
+                return Ok(Arrived { response, url, start, reused });
             }
             lane.connection(&response);
             match redirect::next(&self.config, &visited, response.headers()) {

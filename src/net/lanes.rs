@@ -71,12 +71,10 @@ impl LaneClient {
         &self.client
     }
 
-    /// Our end of the connection that `response` came over, and whether an earlier one had come over
-    /// it.
-    pub(crate) fn connection(&self, response: &reqwest::Response) -> (Option<SocketAddr>, bool) {
-        let Some(info) = response.extensions().get::<HttpInfo>() else { return (None, false) };
-        let ends = (info.local_addr(), info.remote_addr());
-        (Some(ends.0), self.saw(ends))
+    /// Whether an earlier answer had come over the connection of `response`.
+    pub(crate) fn connection(&self, response: &reqwest::Response) -> bool {
+        let Some(info) = response.extensions().get::<HttpInfo>() else { return false };
+        self.saw((info.local_addr(), info.remote_addr()))
     }
 
     /// Notes a connection; tells whether it was known.

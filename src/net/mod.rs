@@ -30,8 +30,6 @@ mod timeout;
 mod tls;
 mod wire;
 
-use std::net::SocketAddr;
-
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use url::Url;
@@ -79,6 +77,7 @@ pub(crate) struct RangeRequest {
 
 impl RangeRequest {
     /// A request for `range` that expects nothing.
+    #[cfg(test)]
     pub(crate) fn of(range: ByteRange) -> Self {
         Self { range: Some(range), ..Self::default() }
     }
@@ -125,14 +124,13 @@ pub(crate) struct Answer {
     pub(crate) final_url: Url,
     /// Whether the connection had carried a request before.
     pub(crate) connection_reused: bool,
-    /// Our end of the connection, which tells connections apart. `None` where there is none.
-    pub(crate) local_addr: Option<SocketAddr>,
     /// The bytes.
     pub(crate) body: Body,
 }
 
 /// What a HEAD tells.
 #[derive(Debug, Clone)]
+#[expect(dead_code, reason = "for a server in front of the engine")]
 pub(crate) struct HeadAnswer {
     /// Length of the resource, if told.
     pub(crate) total: Option<u64>,
@@ -157,8 +155,6 @@ pub(crate) struct Object {
     pub(crate) validator: Validator,
     /// `Content-Type` as sent.
     pub(crate) content_type: Option<String>,
-    /// Where redirects led. Not redacted.
-    pub(crate) final_url: Url,
 }
 
 /// How bytes are had from an origin. All calls are cancelled by dropping their future.
@@ -174,6 +170,7 @@ pub(crate) trait Net: Send + Sync + 'static {
 
     /// The same without an end: all from the range's start on, or the whole without `Range`. Like
     /// `get_range` it is bounded by the idle timeout only, once the body has begun.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for a server in front of the engine"))]
     fn stream(
         &self,
         lane: Lane,
@@ -185,6 +182,7 @@ pub(crate) trait Net: Send + Sync + 'static {
     }
 
     /// Asks for the headers alone. Never sent in front of the first bytes.
+    #[allow(dead_code, reason = "for a server in front of the engine")]
     fn head(&self, lane: Lane, target: Arc<Target>) -> BoxFuture<'_, Result<HeadAnswer, Fault>>;
 
     /// Fetches a whole resource of at most `max` bytes; a larger one is `TooLarge`.
@@ -241,6 +239,5 @@ async fn collect<N: Net + ?Sized>(
         end_proven: answer.body.end() == Some(BodyEnd::Complete),
         validator: answer.validator,
         content_type: answer.content_type,
-        final_url: answer.final_url,
     })
 }

@@ -42,7 +42,6 @@ fn answer(script: Script) -> Answer {
         validator: Validator::default(),
         content_type: None,
         connection_reused: false,
-        local_addr: None,
         body: Body::new(source, bounds, Arc::from(redact::url(&url))),
         final_url: url,
     }

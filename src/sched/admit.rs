@@ -192,7 +192,6 @@ impl Scheduler {
             origin: origin_id,
             lane,
             class,
-            asked: range,
             head: range.start,
             low: range.start,
             end: range.end,

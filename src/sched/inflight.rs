@@ -23,8 +23,6 @@ pub(crate) struct Fetch {
     pub(crate) lane: Lane,
     /// What it is for now; upgraded when a read blocks on it.
     pub(crate) class: Class,
-    /// What was asked for.
-    pub(crate) asked: ByteRange,
     /// Where its next byte goes.
     pub(crate) head: u64,
     /// Where what it is to bring begins.

@@ -120,7 +120,6 @@ mod tests {
             origin: OriginId(1),
             lane: Lane::Demand,
             class: Class::Near,
-            asked: ByteRange::new(0, 8 * MIB),
             head,
             low: 0,
             end: 8 * MIB,

@@ -35,6 +35,10 @@ mod resource;
 mod retry;
 mod segment_map;
 #[cfg(any(test, feature = "sim"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "what drives it besides the tests is yet to come")
+)]
 pub(crate) mod sim;
 mod size;
 #[cfg(test)]

@@ -36,6 +36,7 @@ impl Rng {
     }
 
     /// At least 0, below `bound`; 0 if that is 0.
+    #[cfg(test)]
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next().checked_rem(bound).unwrap_or(0)
     }

@@ -28,14 +28,11 @@ mod writes;
 #[cfg(test)]
 mod tests;
 
-// The room's door. Until the floors above use all of it, unused names are allowed here.
-#[allow(unused_imports)]
 pub(crate) use self::{
     atomic::AtomicResource,
     backend::Backend,
-    gate::Landed,
     run::Run,
-    state::{LenConflict, Look, NotComplete, Waited},
-    streaming::{Cut, StreamingResource},
+    state::{Look, Waited},
+    streaming::StreamingResource,
     waiter::{Nudger, Waiter},
 };

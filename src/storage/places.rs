@@ -59,11 +59,6 @@ impl Wakes {
     pub(crate) fn wake(self) {
         self.0.into_iter().for_each(Waker::wake);
     }
-
-    /// How many are to be woken.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 impl Place {
@@ -158,11 +153,14 @@ impl Places {
     }
 
     /// How many places there are.
+    #[cfg(test)]
+    #[allow(dead_code, reason = "the models in tests/loom_wake.rs ask")]
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
 
     /// How many waits are registered.
+    #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.table.values().filter(|place| place.wait.is_some()).count()
     }

@@ -30,11 +30,6 @@ impl Run {
         self.range
     }
 
-    /// One past the last byte that may be read.
-    pub(crate) fn horizon(&self) -> u64 {
-        self.range.end
-    }
-
     /// The epoch in which the bytes were looked up.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch

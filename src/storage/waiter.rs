@@ -34,11 +34,6 @@ impl Waiter {
         Self { gate: Arc::clone(gate), key: gate.enter(reader), parker: None }
     }
 
-    /// Whose place this is.
-    pub(crate) fn reader(&self) -> ReaderId {
-        self.key.reader
-    }
-
     /// Looks whether all of `range`, as far as the length goes, is there, and else registers the
     /// waker of `cx`, both under one lock. `demand` names what the reader asked the engine for;
     /// only the failure of this demand ends the wait.

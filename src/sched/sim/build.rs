@@ -164,11 +164,6 @@ impl Sim {
         }
     }
 
-    /// From now on the link has that rate.
-    pub(crate) fn set_rate(&mut self, bytes_per_second: u64) {
-        self.link.rate = bytes_per_second;
-    }
-
     /// Nothing comes any more of what is on its way now.
     pub(crate) fn stall_all(&mut self) {
         self.agenda.retain(|_, happening| match happening {

@@ -116,14 +116,14 @@ fn flaw_of(model: impl Fn() + Sync + Send + 'static) -> Option<String> {
 fn write_cell(gate: &Gate, generation: u64, cell: &AtomicU64, value: u64) {
     if let Ok(begun) = gate.begin_write(range(0, 1), generation) {
         cell.store(value, Ordering::Relaxed);
-        gate.end_write(begun, true);
+        gate.end_write(begun, true, |_| ());
     }
 }
 
 /// A write of bytes nobody looks at.
 fn write(gate: &Gate, bytes: ByteRange) {
     let begun = gate.begin_write(bytes, 0).expect("the generation stands and no length is known");
-    gate.end_write(begun, true);
+    gate.end_write(begun, true, |_| ());
 }
 
 /// S1, defects 1 and 3: a reader that waits while the byte comes is woken, whatever the order.

@@ -21,9 +21,10 @@ use crate::error::{Error, StorageError};
 use crate::events::SessionEvent;
 use crate::ids::{FetchId, ResourceId};
 use crate::sched::{Event, FetchOutcome};
+use crate::storage::Landed;
 use crate::sync::{Arc, Ordering};
 
-/// Most jobs handled before the scheduler is told of what was written.
+/// Most jobs handled before a look at what is due.
 const BATCH: usize = 32;
 
 /// Work for the writer, in the order given.
@@ -75,8 +76,6 @@ struct Kept {
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     journals: BTreeMap<ResourceId, Kept>,
-    /// Written and not yet told, in order.
-    untold: Vec<(FetchId, ByteRange)>,
 }
 
 /// Tells the driver when the writer's thread ends, also by a panic.
@@ -92,7 +91,7 @@ impl Writer {
     /// Works until `Shutdown`, or until nobody is left to give work.
     pub(crate) fn run(shared: Arc<Shared>, jobs: Receiver<Job>) {
         let _farewell = Farewell(shared.clone());
-        let mut writer = Self { shared, journals: BTreeMap::new(), untold: Vec::new() };
+        let mut writer = Self { shared, journals: BTreeMap::new() };
         while let Some(job) = writer.next_job(&jobs) {
             if !writer.handle(job) {
                 break;
@@ -108,7 +107,6 @@ impl Writer {
                     Err(_) => break,
                 }
             }
-            writer.tell();
             writer.run_due();
         }
         writer.close_all();
@@ -166,7 +164,15 @@ impl Writer {
         let counters = &resource.counters;
         counters.bytes_fetched.fetch_add(len, Ordering::Relaxed);
         let begun = self.begin_again(resource.id);
-        match begun.and_then(|()| resource.bytes.write_of(generation, offset, &bytes)) {
+        // The scheduler hears of the bytes before the reader that waits for them: that one soon asks for what
+        // follows, and a fetch that seems to be behind by then would be taken for slow and doubled.
+        let tell = |landed: &Landed| {
+            if landed.withdrawn < len {
+                self.shared.sched(Event::Written { fetch, range: ByteRange::at(offset, len) });
+            }
+        };
+        let write = || resource.bytes.write_telling(generation, offset, &bytes, tell);
+        match begun.and_then(|()| write()) {
             Ok(landed) if landed.withdrawn == len => {
                 counters.bytes_wasted.fetch_add(len, Ordering::Relaxed);
             }
@@ -177,7 +183,6 @@ impl Writer {
                     kept.journal.written(fetch, offset, &bytes, now);
                     kept.resource.get_or_insert(resource);
                 }
-                self.note(fetch, ByteRange::at(offset, len));
             }
             Err(error) => {
                 let error = Error::from(error);
@@ -188,22 +193,7 @@ impl Writer {
         drop(permit);
     }
 
-    /// Remembers to tell of `range`, joined to what the same fetch wrote just before.
-    fn note(&mut self, fetch: FetchId, range: ByteRange) {
-        match self.untold.last_mut() {
-            Some((last, told)) if *last == fetch && told.end == range.start => told.end = range.end,
-            _ => self.untold.push((fetch, range)),
-        }
-    }
-
-    fn tell(&mut self) {
-        for (fetch, range) in self.untold.drain(..) {
-            self.shared.sched(Event::Written { fetch, range });
-        }
-    }
-
     fn ended(&mut self, fetch: FetchId, outcome: FetchOutcome) {
-        self.tell();
         for kept in self.journals.values_mut() {
             kept.journal.flow_ended(fetch);
         }
@@ -228,7 +218,6 @@ impl Writer {
     }
 
     fn restart(&mut self, resource: &Arc<Resource>, notice: Error) {
-        self.tell();
         resource.begin_next_generation(notice);
         let _ = self.shared.command(Command::Restarted { resource: resource.id });
     }
@@ -287,7 +276,6 @@ impl Writer {
     }
 
     fn close_all(&mut self) {
-        self.tell();
         let journals = std::mem::take(&mut self.journals);
         let any = !journals.is_empty();
         for (_, kept) in journals {

@@ -177,15 +177,27 @@ impl Gate {
         Ok(Begun { ticket, range })
     }
 
-    /// The write has ended; if it was `good`, its bytes are there, and who waited for them is woken.
-    pub(crate) fn end_write(&self, begun: Begun, good: bool) -> Landed {
-        let landed = self.change(|state| {
-            let parts = state.writes.end(begun.ticket);
-            let parts = if good { parts } else { Vec::new() };
-            let kept: u64 = parts.iter().map(|part| state.clip(*part).len()).sum();
-            let new = state.cover(&parts);
-            Landed { new, withdrawn: begun.range.len() - kept, complete: state.is_whole() }
-        });
+    /// The write has ended; if it was `good`, its bytes are there, `first` hears of it, and then who waited for
+    /// them is woken.
+    pub(crate) fn end_write(
+        &self,
+        begun: Begun,
+        good: bool,
+        first: impl FnOnce(&Landed),
+    ) -> Landed {
+        let mut state = self.state.lock();
+        let parts = state.writes.end(begun.ticket);
+        let parts = if good { parts } else { Vec::new() };
+        let kept: u64 = parts.iter().map(|part| state.clip(*part).len()).sum();
+        let new = state.cover(&parts);
+        let landed =
+            Landed { new, withdrawn: begun.range.len() - kept, complete: state.is_whole() };
+        let wakes = state.take_ended();
+        drop(state);
+        if good {
+            first(&landed);
+        }
+        wakes.wake();
         self.write_ended.notify_all();
         landed
     }

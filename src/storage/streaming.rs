@@ -47,7 +47,18 @@ impl StreamingResource {
         self.write_of(self.generation(), offset, bytes)
     }
 
-    /// Writes `bytes` of `generation` at `offset`, then covers them, then wakes who waited for them.
+    /// [`Self::write_telling`] nobody.
+    pub(crate) fn write_of(
+        &self,
+        generation: u64,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<Landed, StorageError> {
+        self.write_telling(generation, offset, bytes, |_| ())
+    }
+
+    /// Writes `bytes` of `generation` at `offset`, then covers them, then calls `first`, then wakes who waited
+    /// for them: so `first` knows of the bytes before anybody asks for what follows.
     ///
     /// Any thread, any order, overlaps allowed: writing the same bytes again changes nothing. Blocks
     /// for the disk. Bytes of a generation that is over are thrown away ([`Landed::withdrawn`]).
@@ -55,11 +66,12 @@ impl StreamingResource {
     /// # Errors
     ///
     /// The backend refused, or the write goes past the known length; nothing of it is covered then.
-    pub(crate) fn write_of(
+    pub(crate) fn write_telling(
         &self,
         generation: u64,
         offset: u64,
         bytes: &[u8],
+        first: impl FnOnce(&Landed),
     ) -> Result<Landed, StorageError> {
         let range = written_range(offset, bytes.len())?;
         let begun = match self.gate.begin_write(range, generation) {
@@ -71,7 +83,7 @@ impl StreamingResource {
             Err(Refused::PastEnd) => return Err(refused("writing past the known length")),
         };
         let wrote = self.backend.write_all_at(offset, bytes);
-        let landed = self.gate.end_write(begun, wrote.is_ok());
+        let landed = self.gate.end_write(begun, wrote.is_ok(), first);
         wrote.map(|()| landed)
     }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::error::Error;
 use crate::ids::{DemandId, ReaderId};
-use crate::storage::{Backend, Look, Run, StreamingResource, Waited, Waiter};
+use crate::storage::{Backend, Landed, Look, Run, StreamingResource, Waited, Waiter};
 
 use super::content::{bytes_of, check};
 use super::{Watcher, range, ready};
@@ -53,6 +53,21 @@ fn s2_defect_1_a_hole_behind_the_writer_wakes_nobody() {
     let mut run = ready(reader.poll(range(5, 6)));
     assert_eq!(run.range(), range(5, 6));
     check(0, 5, &read(&resource, &mut run, 5, 100).expect("a hit"));
+}
+
+/// P6: the scheduler knows how far a fetch has come before the reader asks for what follows; otherwise the
+/// fetch seems to be behind, and is doubled.
+#[test]
+fn p6_the_writer_hears_of_the_bytes_before_the_reader_is_woken() {
+    let resource = in_memory();
+    let mut reader = Watcher::new(&resource, 1);
+    assert!(reader.poll(range(5, 6)).is_pending());
+    let told = |landed: &Landed| {
+        assert_eq!((landed.new, reader.wakes()), (10, 0));
+        assert!(!is_missing(&resource, 5), "it is there already");
+    };
+    resource.write_telling(0, 0, &bytes_of(0, range(0, 10)), told).expect("memory takes it");
+    assert_eq!(reader.wakes(), 1);
 }
 
 /// S1: those who wait for a byte now there are woken, once, and nobody else.

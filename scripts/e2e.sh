@@ -113,6 +113,8 @@ start_nginx() {
     nginx -c "$dir/nginx.conf" -p "$dir" 2>>"$dir/nginx.err" &
     nginx_pid=$!
     eventually curl -sf -o /dev/null "$nginx/one.bin" || fail "nginx does not answer"
+    # It writes the line of that request after the answer.
+    eventually grep -q one.bin "$dir/access.log" || fail "nginx keeps no log"
     forget_requests
 }
 

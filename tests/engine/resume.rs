@@ -259,8 +259,11 @@ fn fill(engine: &Engine, origin: &Origin, path: &str) {
 }
 
 fn is_stored(dir: &Path, origin: &Origin, path: &str) -> bool {
-    let opened = offline(dir).open_blocking(origin.url(path));
-    opened.is_ok_and(|session| session.coverage().iter().eq([&(0..MIB)]))
+    let Ok(session) = offline(dir).open_blocking(origin.url(path)) else { return false };
+    let whole = session.coverage().iter().eq([&(0..MIB)]);
+    // A close notes the last use; it must not do so after the next open.
+    block_on(session.close());
+    whole
 }
 
 fn assets(dir: &Path) -> usize {

@@ -51,7 +51,9 @@ fn p9_a_snapshot_agrees_with_what_the_origin_saw() {
     assert_merged(&snapshot.covered);
     assert_eq!(snapshot.covered, session.coverage());
     assert_eq!(snapshot.requests, log.len() as u64);
-    assert_eq!(snapshot.connections, log.connections.len() as u64);
+    // A connection that was made while another became free may not have carried a request yet.
+    let used = log.connections.iter().filter(|connection| connection.requests > 0).count();
+    assert_eq!(snapshot.connections, used as u64);
     assert_eq!(snapshot.bytes_fetched, log.body_bytes());
     assert_eq!(snapshot.bytes_wasted, 0);
     assert_eq!(bytes_in(&snapshot.covered), log.body_bytes());

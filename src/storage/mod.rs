@@ -31,6 +31,7 @@ mod tests;
 pub(crate) use self::{
     atomic::AtomicResource,
     backend::Backend,
+    gate::Landed,
     run::Run,
     state::{Look, Waited},
     streaming::StreamingResource,

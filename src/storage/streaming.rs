@@ -48,6 +48,7 @@ impl StreamingResource {
     }
 
     /// [`Self::write_telling`] nobody.
+    #[cfg(test)]
     pub(crate) fn write_of(
         &self,
         generation: u64,

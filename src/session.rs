@@ -189,7 +189,11 @@ impl SessionShared {
                 }
                 return match polled {
                     std::task::Poll::Pending => std::task::Poll::Pending,
-                    std::task::Poll::Ready(Waited::Nudged) => continue,
+                    // What was demanded may be forgotten: it is demanded anew.
+                    std::task::Poll::Ready(Waited::Nudged) => {
+                        sent = false;
+                        continue;
+                    }
                     std::task::Poll::Ready(Waited::Failed(error))
                         if wait.session.need_not_tell(&error) =>
                     {

@@ -25,7 +25,6 @@ use crate::engine::writer::Job;
 use crate::error::Error;
 use crate::events::SessionEvent;
 use crate::ids::{DemandId, FetchId, ReaderId, ResourceId};
-use crate::net::redact;
 use crate::sched::{Action, Event, Failure, FetchOutcome, Remedy, Scheduler, Urgency};
 use crate::sync::{Arc, Ordering};
 
@@ -183,8 +182,16 @@ impl Driver {
             }
             Event::Written { fetch, range } => self.on_written(fetch, range),
             Event::FetchEnded { fetch, outcome } => self.on_fetch_ended(fetch, outcome),
+            Event::Shrunk { resource, range } => {
+                self.feed(Event::Shrunk { resource, range });
+                self.look_again(resource);
+            }
             Event::LenKnown { resource, len } => {
                 if let Some(known) = self.resources.get(&resource) {
+                    // Learnt just before a restart, told after it.
+                    if known.bytes.len() != Some(len) {
+                        return;
+                    }
                     known.events.emit(SessionEvent::LengthKnown { len });
                 }
                 self.feed(Event::LenKnown { resource, len });
@@ -304,6 +311,14 @@ impl Driver {
         let Some(resource) = self.resources.get(&id) else { return };
         resource.events.emit(SessionEvent::Restarted);
         self.feed(Event::GenerationChanged { resource: id, len: None });
+        self.look_again(id);
+    }
+
+    /// Makes every reader of the resource demand anew. Readers see that bytes have gone before the scheduler
+    /// does: what they demanded in between was met by bytes that are no longer there.
+    fn look_again(&self, id: ResourceId) {
+        let readers = self.readers.values().filter(|known| known.resource == id);
+        readers.filter_map(|known| known.shared.as_ref()).for_each(|reader| reader.nudge());
     }
 
     fn on_store_failed(&mut self, fetch: FetchId, error: Error) {
@@ -376,10 +391,10 @@ impl Driver {
         let Some(known) = self.readers.get(&reader) else { return };
         let Some(resource) = self.resources.get(&known.resource) else { return };
         if known.shared.is_none() {
-            resource.set_opened(OpenState::Failed(located(error, resource)));
+            resource.set_opened(OpenState::Failed(resource.located(error)));
             return;
         }
-        resource.bytes.fail_wait(reader, demand, located(error, resource));
+        resource.bytes.fail_wait(reader, demand, resource.located(error));
     }
 
     /// The resource is finished. What is stored of a changed one is void; of any other it stays.
@@ -448,17 +463,6 @@ impl Driver {
             }
         }
     }
-}
-
-/// The scheduler knows no URLs; where it tells of a timeout by itself, the place is filled in here.
-fn located(mut error: Error, resource: &Resource) -> Error {
-    if let Error::Network(network) = &mut error
-        && network.url.is_empty()
-        && let Some(target) = resource.target()
-    {
-        network.url = redact::url(target.original());
-    }
-    error
 }
 
 impl Drop for Driver {

@@ -1,10 +1,13 @@
 //! The driver by itself: what it starts, and what it leaves behind.
 
+use std::task::{Context, Poll, Waker};
+
 use super::*;
 use crate::config::Config;
 use crate::engine::testing::Bench;
 use crate::ids::Lane;
 use crate::sched::Class;
+use crate::storage::{Waited, Waiter};
 
 /// P1: a request comes about for a popped segment and in no other way.
 #[test]
@@ -107,5 +110,58 @@ fn p9_a_withdrawn_demand_shows_in_the_view() {
         assert!(bench.driver.touched.contains(&id));
         bench.driver.publish();
         assert_eq!(*resource.view.lock(), bench.driver.scheduler.view(id));
+    }
+}
+
+/// E1: a demand that reaches the scheduler before the news that bytes have gone is met by bytes that are not
+/// there; whoever waits is made to demand anew.
+#[test]
+fn e1_readers_look_again_when_bytes_have_gone() {
+    let mut bench = Bench::new(Config::default());
+    let (resource, opened) = bench.resource();
+    let id = resource.id;
+    resource.bytes.write_at(0, &[7; 100]).unwrap();
+    bench.driver.handle(Command::Register { resource: resource.clone(), opened });
+    let name = bench.shared.names.reader();
+    let mut waiter = resource.bytes.waiter(name);
+    let reader = Arc::new(ReaderState::new(name, waiter.nudger()));
+    let opened = Command::ReaderOpened { resource: resource.clone(), reader, position: 0 };
+    bench.driver.handle(opened);
+
+    let range = ByteRange::new(10, 20);
+    resource.bytes.shrink(range);
+    let early = bench.demand(name, 10);
+    bench.driver.handle(Command::Sched(early));
+    assert!(poll(&mut waiter).is_pending());
+    bench.driver.handle(Command::Sched(Event::Shrunk { resource: id, range }));
+    assert!(matches!(poll(&mut waiter), Poll::Ready(Waited::Nudged)));
+
+    resource.begin_next_generation(Error::Restarted);
+    assert!(matches!(poll(&mut waiter), Poll::Ready(Waited::Failed(Error::Restarted))));
+    let early = bench.demand(name, 10);
+    bench.driver.handle(Command::Sched(early));
+    assert!(poll(&mut waiter).is_pending());
+    bench.driver.handle(Command::Restarted { resource: id });
+    assert!(matches!(poll(&mut waiter), Poll::Ready(Waited::Nudged)));
+}
+
+fn poll(waiter: &mut Waiter) -> Poll<Waited> {
+    let mut cx = Context::from_waker(Waker::noop());
+    waiter.poll_ready(ByteRange::at(10, 1), DemandId(99), &mut cx)
+}
+
+/// N8: a length that was learnt just before a restart says nothing about the new generation.
+#[test]
+fn n8_a_length_of_the_generation_before_is_not_told() {
+    let mut bench = Bench::new(Config::default());
+    let (resource, opened) = bench.resource();
+    let id = resource.id;
+    bench.driver.handle(Command::Register { resource: resource.clone(), opened });
+    let mut events = resource.events.subscribe(1);
+    resource.begin_next_generation(Error::Restarted);
+    bench.driver.handle(Command::Restarted { resource: id });
+    bench.driver.handle(Command::Sched(Event::LenKnown { resource: id, len: 5 }));
+    while let Some(event) = events.try_next() {
+        assert!(!matches!(event, SessionEvent::LengthKnown { .. }), "{event:?}");
     }
 }

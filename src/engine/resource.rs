@@ -12,7 +12,7 @@ use crate::byte_range::ByteRange;
 use crate::error::Error;
 use crate::events::EventHub;
 use crate::ids::{FetchId, OriginId, ResourceId};
-use crate::net::Target;
+use crate::net::{Target, redact};
 use crate::sched::{Class, Estimate, ResourceView};
 use crate::storage::StreamingResource;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering};
@@ -120,6 +120,17 @@ impl Resource {
     /// Where requests go now; `None` for a local file.
     pub(crate) fn target(&self) -> Option<Arc<Target>> {
         self.target.lock().clone()
+    }
+
+    /// The scheduler knows no URLs; where it tells of a timeout by itself, the place is filled in here.
+    pub(crate) fn located(&self, mut error: Error) -> Error {
+        if let Error::Network(network) = &mut error
+            && network.url.is_empty()
+            && let Some(target) = self.target()
+        {
+            network.url = redact::url(target.original());
+        }
+        error
     }
 
     /// Sends later requests to `target`.

@@ -54,6 +54,8 @@ pub(crate) struct Cursor {
     expected: Option<u64>,
     /// The demand that nothing has answered yet.
     demanded: Option<Demanded>,
+    /// Whoever nudged may mean that what was demanded is forgotten: it is demanded anew.
+    nudged: bool,
     /// A fatal error, given again to every later read (E7).
     fatal: Option<Error>,
 }
@@ -81,6 +83,7 @@ impl Cursor {
             position: 0,
             expected: None,
             demanded: None,
+            nudged: false,
             fatal: None,
         }
     }
@@ -213,8 +216,10 @@ impl Cursor {
 
     /// Asks for the byte at the cursor, once for each place.
     fn demand(&mut self, wanted: usize) -> Demanded {
+        let nudged = std::mem::take(&mut self.nudged);
         if let Some(demanded) = self.demanded
             && demanded.at == self.position
+            && !nudged
         {
             return demanded;
         }
@@ -260,7 +265,8 @@ impl Cursor {
     fn waited(&mut self, waited: Waited) -> Result<(), Error> {
         match waited {
             Waited::Ready(run) => self.run = run,
-            Waited::End | Waited::Nudged => {}
+            Waited::End => {}
+            Waited::Nudged => self.nudged = true,
             Waited::Failed(error) => {
                 self.demanded = None;
                 if self.session.need_not_tell(&error) {

@@ -236,8 +236,6 @@ impl Writer {
     }
 
     fn barrier_synced(&mut self, resource: ResourceId, synced: SyncedBarrier) {
-        // Before any `Shrunk`: what was written before must not be told as written after.
-        self.tell();
         let Some(kept) = self.journals.get_mut(&resource) else { return };
         match kept.journal.barrier_done(synced) {
             BarrierOutcome::Done => {}

@@ -306,31 +306,36 @@ fn d1_dropping_a_session_does_not_wait_for_the_engine() {
     });
 }
 
-/// As `frugal`, with first requests so large that none is let finish once nobody wants it.
-fn long_requests() -> Config {
-    let mut config = frugal();
-    let fetch = &mut config.tunables.fetch;
-    fetch.demand_min = 4 * MIB;
-    fetch.demand_max = 4 * MIB;
-    config
+/// Opens a file of 1 GiB, and from there on lets each request be so long that none is worth finishing once nobody
+/// wants it, however fast the link has been found to be.
+fn open_for_long_requests(origin: &Origin) -> Session {
+    let engine = engine(frugal());
+    let session = open(&engine, origin);
+    let mut tunables = frugal().tunables;
+    tunables.fetch.demand_min = 128 * MIB;
+    tunables.fetch.demand_max = 128 * MIB;
+    tunables.fetch.segment_max = 128 * MIB;
+    tunables.fetch.speculation_budget = 128 * MIB;
+    engine.reconfigure(tunables).unwrap();
+    session
 }
 
 #[test]
 fn d2_dropping_a_reader_withdraws_its_demand_and_no_other() {
-    let origin = origin(64 * MIB);
-    let (here, there) = (gate_at(&origin, 20 * MIB), gate_at(&origin, 40 * MIB));
-    let session = open(&engine(long_requests()), &origin);
+    let origin = origin(1 << 30);
+    let (here, there) = (gate_at(&origin, 300 * MIB), gate_at(&origin, 600 * MIB));
+    let session = open_for_long_requests(&origin);
     let mut gone = session.async_reader();
-    let mut stays = reader_at(&session, 40 * MIB);
+    let mut stays = reader_at(&session, 600 * MIB);
     thread::scope(|scope| {
-        let read = scope.spawn(move || check_at(&mut stays, 40 * MIB, 100_000));
+        let read = scope.spawn(move || check_at(&mut stays, 600 * MIB, 100_000));
         there.wait_arrived(1);
-        block_on(pend_at(&mut gone, 20 * MIB));
+        block_on(pend_at(&mut gone, 300 * MIB));
         here.wait_arrived(1);
         drop(gone);
         let log = origin.wait_until(|log| log.running() == 1);
         let running: Vec<_> = log.iter().filter(|request| request.end.is_none()).collect();
-        assert_eq!(running[0].range.unwrap().0, 40 * MIB, "the other's request goes on");
+        assert_eq!(running[0].range.unwrap().0, 600 * MIB, "the other's request goes on");
         there.open();
         read.join().unwrap();
     });
@@ -401,19 +406,19 @@ fn d2_an_interrupted_read_withdraws_its_demand() {
 /// D2: the same for `ready_at` and `fetch_all`.
 #[test]
 fn d2_dropping_other_waits_withdraws_them_too() {
-    let origin = origin(64 * MIB);
-    let gate = gate_at(&origin, 20 * MIB);
-    let session = open(&engine(long_requests()), &origin);
+    let origin = origin(1 << 30);
+    let gate = gate_at(&origin, 300 * MIB);
+    let session = open_for_long_requests(&origin);
     let reader = session.reader();
     {
-        let mut ready = Box::pin(reader.ready_at(20 * MIB));
+        let mut ready = Box::pin(reader.ready_at(300 * MIB));
         assert!(poll_once(&mut ready).is_pending());
         gate.wait_arrived(1);
     }
     origin.wait_until(|log| log.running() == 0);
     let sent = origin.log().len();
     check_at(&mut session.reader(), 0, 1000);
-    assert!(origin.log()[sent..].iter().all(|r| r.range.unwrap().0 < 20 * MIB));
+    assert!(origin.log()[sent..].iter().all(|r| r.range.unwrap().0 < 300 * MIB));
     {
         let mut all = Box::pin(session.fetch_all());
         assert!(poll_once(&mut all).is_pending());
@@ -424,7 +429,7 @@ fn d2_dropping_other_waits_withdraws_them_too() {
         snapshot.wanted.is_empty() && snapshot.in_flight.is_empty() && origin.quiet()
     });
     assert!(
-        session.snapshot().covered.iter().map(|run| run.end - run.start).sum::<u64>() < 64 * MIB
+        session.snapshot().covered.iter().map(|run| run.end - run.start).sum::<u64>() < 1 << 30
     );
 }
 

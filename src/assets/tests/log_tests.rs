@@ -148,3 +148,40 @@ fn a3_a_header_with_any_bit_flipped_or_any_byte_missing_is_refused() {
         assert_eq!(Header::decode(&bytes[..len]), None, "{len} bytes");
     }
 }
+
+/// A header may be cut and have a good checksum all the same; it is refused, and nothing panics.
+#[test]
+fn a3_a_header_too_short_for_its_fields_is_refused_even_with_a_good_crc() {
+    for len in 20..FIXED + 8 {
+        let mut log = header().encode();
+        log.truncate(len - 4);
+        log[12..16].copy_from_slice(&(len as u32).to_le_bytes());
+        let crc = crc32fast::hash(&log);
+        log.extend_from_slice(&crc.to_le_bytes());
+        assert_eq!(Header::decode(&log), None, "{len}");
+    }
+}
+
+#[test]
+fn a3_texts_up_to_16_kib_are_kept_whole_and_fit_the_stated_size() {
+    let long = |letter: &str| Some(letter.repeat(16 * 1024));
+    let mut header = header();
+    header.validator.etag = long("e");
+    header.validator.last_modified = long("m");
+    (header.content_type, header.label) = (long("c"), long("l"));
+    let log = header.encode();
+    assert!(log.len() <= MAX_HEADER, "{}", log.len());
+    assert_eq!(Header::decode(&log), Some((header, log.len())));
+}
+
+#[test]
+fn a3_another_magic_or_version_is_refused() {
+    for at in [0, 7, 8, 9] {
+        let mut log = header().encode();
+        log[at] ^= 1;
+        let end = log.len() - 4;
+        let crc = crc32fast::hash(&log[..end]);
+        log[end..].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(Header::decode(&log), None, "byte {at}");
+    }
+}

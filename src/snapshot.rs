@@ -90,7 +90,7 @@ impl Snapshot {
     /// The session now.
     pub(crate) fn of(session: &SessionShared) -> Self {
         let resource = &session.resource;
-        let view = resource.view.lock().clone();
+        // Before the view, which is refreshed before an ended fetch is taken out.
         let mut in_flight: Vec<InFlight> = resource
             .fetches
             .lock()
@@ -98,6 +98,7 @@ impl Snapshot {
             .map(|(range, class)| InFlight { range: range.to_std(), purpose: (*class).into() })
             .collect();
         in_flight.sort_by_key(|span| (span.range.start, span.range.end));
+        let view = resource.view.lock().clone();
         let estimate = *resource.estimate.lock();
         let tally = session.tally();
         let counters = &resource.counters;

@@ -270,7 +270,6 @@ impl Driver {
             None => outcome,
         };
         if let Some(resource) = self.resources.get(&running.resource) {
-            resource.fetches.lock().remove(&fetch);
             let error = match &outcome {
                 FetchOutcome::Failed(failure) => Some(failure.error.clone()),
                 FetchOutcome::Complete | FetchOutcome::Cancelled => None,
@@ -287,9 +286,14 @@ impl Driver {
         {
             self.restart(running.resource);
             self.feed(Event::FetchEnded { fetch, outcome: FetchOutcome::Cancelled });
-            return;
+        } else {
+            self.feed(Event::FetchEnded { fetch, outcome });
         }
-        self.feed(Event::FetchEnded { fetch, outcome });
+        // Only once the view says what is wanted now: a snapshot must not show rest where there is none.
+        self.publish();
+        if let Some(resource) = self.resources.get(&running.resource) {
+            resource.fetches.lock().remove(&fetch);
+        }
     }
 
     /// A change may go by unnoticed while the application knows nothing of the old generation.

@@ -125,21 +125,27 @@ fn d1_dropping_the_future_of_an_open_ends_its_request_and_frees_the_asset() {
 #[test]
 fn d1_nothing_is_sent_for_a_session_that_is_gone() {
     let origin = origin(64 * MIB);
-    origin.put("/other", Content::pattern(3 * MIB));
     let engine = engine(quick());
-    for end in [drop::<Session> as Ending, |session| session.cancel_token().cancel()] {
+    let elsewhere = |path: &str| {
+        origin.put(path, Content::pattern(3 * MIB));
+        let other = engine.open_blocking(origin.url(path)).unwrap();
+        assert_eq!(check_to_end(&mut other.reader()), 3 * MIB);
+    };
+    let ends = [drop::<Session> as Ending, |session| session.cancel_token().cancel()];
+    for (round, end) in ends.into_iter().enumerate() {
         let session = open(&engine, &origin);
         let mut reader = session.reader();
         check_at(&mut reader, 20 * MIB, 300_000);
-        let reading = reader;
         end(session);
+        until("the end", || matches!(reader.try_read(&mut [0; 1]), Err(Error::Cancelled)));
+        // By then the engine has heard of the end, and the origin of what was on its way.
+        elsewhere(&format!("/fence-{round}"));
         let log = origin.wait_until(|log| log.running() == 0);
         let (requests, bytes) = (log.of("/file").count(), body_of(&log));
-        let other = engine.open_blocking(origin.url("/other")).unwrap();
-        assert_eq!(check_to_end(&mut other.reader()), 3 * MIB);
+        elsewhere(&format!("/other-{round}"));
         let log = origin.log();
         assert_eq!((log.of("/file").count(), body_of(&log)), (requests, bytes));
-        drop(reading);
+        drop(reader);
     }
 }
 

@@ -71,7 +71,7 @@ impl Origin {
         if urgent {
             return Lane::Demand;
         }
-        let lane = Lane::Bulk(self.next_bulk % bulk_lanes);
+        let lane = Lane::Bulk(self.next_bulk);
         self.next_bulk = (self.next_bulk + 1) % bulk_lanes;
         lane
     }

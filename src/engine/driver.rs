@@ -8,6 +8,8 @@
 //! 2. every started fetch ends with one `FetchEnded`, which comes after its last `Written`;
 //! 3. when the driver goes, for whatever reason, every wait of every resource ends.
 
+mod perform;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -16,17 +18,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::byte_range::ByteRange;
 use crate::config::OnChange;
-use crate::engine::fetch::{self, Order};
-use crate::engine::open;
 use crate::engine::reader_state::ReaderState;
 use crate::engine::resource::{OpenState, Resource};
-use crate::engine::shared::{Command, Entry, Shared};
+use crate::engine::shared::{Command, Shared};
 use crate::engine::writer::Job;
 use crate::error::Error;
 use crate::events::SessionEvent;
 use crate::ids::{DemandId, FetchId, ReaderId, ResourceId};
 use crate::sched::{Action, Event, Failure, FetchOutcome, Remedy, Scheduler, Urgency};
-use crate::sync::{Arc, Ordering};
+use crate::sync::Arc;
 
 /// Most commands handled before actions and snapshots are looked after.
 const BATCH: usize = 64;
@@ -336,125 +336,6 @@ impl Driver {
         let all: Vec<ResourceId> = self.resources.keys().copied().collect();
         for resource in all {
             self.perform(Action::FailResource { resource, error: Error::Cancelled });
-        }
-    }
-
-    fn perform(&mut self, action: Action) {
-        match action {
-            Action::StartFetch { fetch, resource, range, lane, class, attempt } => {
-                let Some(known) = self.resources.get(&resource).cloned() else {
-                    debug_assert!(false, "the scheduler fetches only for registered resources");
-                    return;
-                };
-                known.fetches.lock().insert(fetch, (range, class));
-                let order = Order { fetch, range, lane, class, attempt };
-                self.start(known, order);
-            }
-            Action::CancelFetch { fetch } => {
-                if let Some(running) = self.fetches.get(&fetch) {
-                    running.cancel.cancel();
-                }
-            }
-            Action::PauseFetch { fetch, paused } => {
-                if let Some(running) = self.fetches.get(&fetch) {
-                    running.pause.send_replace(paused);
-                }
-            }
-            Action::FailDemand { reader, demand, error } => self.fail_demand(reader, demand, error),
-            Action::FailResource { resource, error } => self.fail_resource(resource, error),
-            Action::SetRefill { reader, at } => {
-                if let Some(Known { shared: Some(reader), .. }) = self.readers.get(&reader) {
-                    reader.refill_at.store(at, Ordering::Release);
-                }
-            }
-            Action::EndOfStream { resource } => self.end_of_stream(resource),
-        }
-    }
-
-    fn start(&mut self, resource: Arc<Resource>, order: Order) {
-        let cancel = CancellationToken::new();
-        let (pause, paused) = watch::channel(false);
-        let running = Running {
-            resource: resource.id,
-            cancel: cancel.clone(),
-            pause,
-            range: order.range,
-            written: 0,
-            store_error: None,
-        };
-        self.fetches.insert(order.fetch, running);
-        self.started += 1;
-        resource
-            .events
-            .emit(SessionEvent::FetchStarted { start: order.range.start, end: order.range.end });
-        let task = fetch::run(self.shared.clone(), resource, order, cancel, paused);
-        self.shared.io.spawn(task);
-    }
-
-    fn fail_demand(&mut self, reader: ReaderId, demand: DemandId, error: Error) {
-        let Some(known) = self.readers.get(&reader) else { return };
-        let Some(resource) = self.resources.get(&known.resource) else { return };
-        if known.shared.is_none() {
-            resource.set_opened(OpenState::Failed(resource.located(error)));
-            return;
-        }
-        resource.bytes.fail_wait(reader, demand, resource.located(error));
-    }
-
-    /// The resource is finished. What is stored of a changed one is void; of any other it stays.
-    fn fail_resource(&mut self, id: ResourceId, error: Error) {
-        let Some(resource) = self.resources.get(&id).cloned() else { return };
-        resource.bytes.fail(error.clone());
-        resource.set_opened(OpenState::Failed(error.clone()));
-        let changed = matches!(error, Error::Changed);
-        resource.events.emit(SessionEvent::Failed { error });
-        let (done, closing) = watch::channel(());
-        if self.mark_closing(&resource, closing) {
-            self.close(id, changed, done);
-        } else if changed {
-            self.void.insert(id);
-        }
-    }
-
-    fn end_of_stream(&mut self, id: ResourceId) {
-        let Some(resource) = self.resources.get(&id) else { return };
-        if let Some(len) = resource.bytes.len()
-            && resource.bytes.commit().is_ok()
-        {
-            resource.events.emit(SessionEvent::EndOfStream { len });
-            let _ = self.shared.job(Job::Sealed { resource: id, len });
-        }
-    }
-
-    /// Stops everything about the resource and gives its asset back.
-    fn close(&mut self, id: ResourceId, discard: bool, done: watch::Sender<()>) {
-        let Some(resource) = self.resources.remove(&id) else { return };
-        let discard = self.void.remove(&id) || discard;
-        self.readers.retain(|_, known| known.resource != id);
-        for running in self.fetches.values().filter(|running| running.resource == id) {
-            running.cancel.cancel();
-        }
-        self.feed(Event::ResourceClosed { resource: id });
-        resource.set_opened(OpenState::Failed(Error::Cancelled));
-        if let Some(key) = resource.key.clone() {
-            let shared = self.shared.clone();
-            self.shared.own.spawn(async move { open::closed(&shared, &key).await });
-        }
-        let _ = self.shared.job(Job::CloseJournal { resource: id, discard, done });
-        self.touched.remove(&id);
-    }
-
-    /// From now on an open of the same key waits until the asset's lock is free again. False if the last
-    /// session has gone just now: then that wait is arranged, and the `Close` that ends it on its way.
-    fn mark_closing(&self, resource: &Resource, closing: watch::Receiver<()>) -> bool {
-        let Some(key) = &resource.key else { return true };
-        let mut registry = self.shared.registry.lock();
-        match registry.get_mut(key) {
-            Some(entry @ Entry::Open { .. }) => {
-                *entry = Entry::Busy(closing);
-                true
-            }
-            Some(Entry::Busy(_)) | None => false,
         }
     }
 

@@ -4,6 +4,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::*;
 use crate::config::Config;
+use crate::engine::shared::Entry;
 use crate::engine::testing::Bench;
 use crate::ids::Lane;
 use crate::sched::Class;

@@ -33,6 +33,8 @@ const BATCH: usize = 64;
 
 struct Running {
     resource: ResourceId,
+    /// Generation of the resource that it asks for.
+    generation: u64,
     cancel: CancellationToken,
     pause: watch::Sender<bool>,
     range: ByteRange,
@@ -58,6 +60,8 @@ pub(crate) struct Driver {
     touched: BTreeSet<ResourceId>,
     /// Failed for good after their last session went, whose `Close` is on its way: what is stored of them is void.
     void: BTreeSet<ResourceId>,
+    /// The generation that each resource was last told to leave.
+    left: BTreeMap<ResourceId, u64>,
     /// Requests started: as many as segments were popped.
     started: u64,
     commands: UnboundedReceiver<Command>,
@@ -75,6 +79,7 @@ impl Driver {
             scheduler,
             commands,
             void: BTreeSet::new(),
+            left: BTreeMap::new(),
             started: 0,
             resources: BTreeMap::new(),
             readers: BTreeMap::new(),
@@ -284,7 +289,7 @@ impl Driver {
         if let FetchOutcome::Failed(Failure { error: Error::Changed, .. }) = &outcome
             && self.may_restart(running.resource)
         {
-            self.restart(running.resource);
+            self.restart(running.resource, running.generation);
             self.feed(Event::FetchEnded { fetch, outcome: FetchOutcome::Cancelled });
         } else {
             self.feed(Event::FetchEnded { fetch, outcome });
@@ -302,8 +307,13 @@ impl Driver {
         unused || self.shared.config.net.on_change == OnChange::Restart
     }
 
-    fn restart(&mut self, id: ResourceId) {
+    /// Leaves `generation`, once: several requests may find out about the same change.
+    fn restart(&mut self, id: ResourceId, generation: u64) {
         let Some(resource) = self.resources.get(&id) else { return };
+        if self.left.get(&id).is_some_and(|left| generation <= *left) {
+            return;
+        }
+        self.left.insert(id, generation);
         for running in self.fetches.values().filter(|running| running.resource == id) {
             running.cancel.cancel();
         }

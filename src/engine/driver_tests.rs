@@ -166,3 +166,26 @@ fn n8_a_length_of_the_generation_before_is_not_told() {
         assert!(!matches!(event, SessionEvent::LengthKnown { .. }), "{event:?}");
     }
 }
+
+/// N8: several requests find out about one change; the generation is left once, so readers are told once.
+#[test]
+fn n8_a_generation_is_left_once_however_many_requests_find_out() {
+    let mut bench = Bench::new(Config::default());
+    let (resource, opened) = bench.resource();
+    bench.driver.handle(Command::Register { resource: resource.clone(), opened });
+    let reader = bench.shared.names.reader();
+    let opened = Event::ReaderOpened { resource: resource.id, reader, position: 0 };
+    bench.driver.handle(Command::Sched(opened));
+    let demand = bench.demand(reader, 50 << 20);
+    bench.driver.handle(Command::Sched(demand));
+    let fetches: Vec<FetchId> = bench.driver.fetches.keys().copied().collect();
+    assert_eq!(fetches.len(), 2);
+    for fetch in fetches {
+        let failure = Failure { error: Error::Changed, remedy: Remedy::Fatal };
+        let outcome = FetchOutcome::Failed(failure);
+        bench.driver.handle(Command::Sched(Event::FetchEnded { fetch, outcome }));
+    }
+    let restarts = bench.jobs.try_iter().filter(|job| matches!(job, Job::Restart { .. })).count();
+    assert_eq!(restarts, 1);
+    assert!(resource.bytes.failure().is_none(), "and nobody takes the second for a failure");
+}

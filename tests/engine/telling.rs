@@ -54,9 +54,12 @@ fn p9_a_snapshot_agrees_with_what_the_origin_saw() {
     // A connection that was made while another became free may not have carried a request yet.
     let used = log.connections.iter().filter(|connection| connection.requests > 0).count();
     assert_eq!(snapshot.connections, used as u64);
-    assert_eq!(snapshot.bytes_fetched, log.body_bytes());
-    assert_eq!(snapshot.bytes_wasted, 0);
-    assert_eq!(bytes_in(&snapshot.covered), log.body_bytes());
+    // What the origin had sent of a request that was dropped may not have arrived.
+    assert!(snapshot.bytes_fetched <= log.body_bytes());
+    if log.iter().all(|request| request.is_finished()) {
+        assert_eq!(snapshot.bytes_fetched, log.body_bytes());
+    }
+    assert_eq!(bytes_in(&snapshot.covered) + snapshot.bytes_wasted, snapshot.bytes_fetched);
     assert_eq!(snapshot.bytes_read, 4000);
     // Each cursor's place, in the order in which the readers were made.
     assert_eq!(snapshot.cursors, [10 * MIB + 1005, 20 * MIB]);

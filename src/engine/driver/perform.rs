@@ -53,6 +53,7 @@ impl Driver {
         let (pause, paused) = watch::channel(false);
         let running = Running {
             resource: resource.id,
+            generation: resource.info().generation,
             cancel: cancel.clone(),
             pause,
             range: order.range,
@@ -108,6 +109,7 @@ impl Driver {
         let Some(resource) = self.resources.remove(&id) else { return };
         let discard = self.void.remove(&id) || discard;
         self.readers.retain(|_, known| known.resource != id);
+        self.left.remove(&id);
         for running in self.fetches.values().filter(|running| running.resource == id) {
             running.cancel.cancel();
         }

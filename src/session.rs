@@ -136,11 +136,16 @@ impl SessionShared {
         matches!(error, Error::Restarted) && !self.resource.is_used()
     }
 
-    /// Ends every wait and gives the resource back. Does nothing the second time.
+    /// Ends every wait and gives the resource back. When it returns, both have happened, whoever did it.
     fn end(&self) {
-        if self.ended.swap(true, Ordering::AcqRel) {
-            return;
+        if !self.ended.swap(true, Ordering::AcqRel) {
+            self.end_waits();
         }
+        // Given back under the lock: whoever comes second must not go on before it is done.
+        *self.hold.lock() = None;
+    }
+
+    fn end_waits(&self) {
         let readers: Vec<_> = {
             let readers = self.readers.lock();
             readers.live.values().chain(readers.waits.values()).cloned().collect()
@@ -153,8 +158,6 @@ impl SessionShared {
             self.engine.shared.sched(Event::HintWithdrawn { hint });
         }
         self.resource.events.close(self.number);
-        let hold = self.hold.lock().take();
-        drop(hold);
     }
 
     /// See [`Reader::ready_at`].

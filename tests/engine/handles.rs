@@ -4,6 +4,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::thread;
 
 use futures::FutureExt;
+use kithara_file::{AssetKey, AssetStore, Removed, StoreConfig};
 use tokio::io::AsyncSeekExt;
 
 use crate::stage::*;
@@ -192,4 +193,21 @@ fn e11_an_order_moves_what_try_read_asks_for() {
     });
     assert!(pattern::check(&buf[..got.unwrap()], HOLE, 0));
     assert!(reader.ready_at(HOLE).now_or_never().is_some(), "stored bytes are ready at once");
+}
+
+/// D1: a session that its token is ending at this moment is closed only when its asset is free.
+#[test]
+fn d1_close_waits_for_an_end_that_the_cancel_token_has_begun() {
+    let origin = origin(64 << 10);
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::builder().config(quick()).store_dir(dir.path()).build().unwrap();
+    let store = AssetStore::open(dir.path(), &StoreConfig::default()).unwrap();
+    let key = AssetKey::for_url(&origin.url("/file").parse().unwrap());
+    for round in 0..200 {
+        let session = open(&engine, &origin);
+        check_to_end(&mut session.reader());
+        session.cancel_token().cancel();
+        block_on(session.close());
+        assert_eq!(store.remove(&key).unwrap(), Removed::Gone, "round {round}");
+    }
 }

@@ -13,6 +13,7 @@ mod slots;
 mod smoke;
 mod waiting;
 mod whole;
+mod withdrawing;
 
 use crate::byte_range::ByteRange;
 use crate::ids::FetchId;

@@ -231,6 +231,7 @@ mod tests {
         assert_eq!(estimator.link().round_trip, ms(70));
     }
 
+    /// N12: what sat in a buffer and came at once says nothing about the link.
     #[test]
     fn n12_a_burst_shorter_than_the_sample_time_gives_no_rate() {
         let mut meter = Meter::default();

@@ -6,6 +6,7 @@ use crate::ids::{DemandId, OriginId, ReaderId, ResourceId};
 use crate::sched::{Action, BodyShape, ConnectionUse, Event, FetchOutcome, Scheduler, Urgency};
 use crate::time::Micros;
 
+/// P3: and the seek before it costs nothing.
 #[test]
 fn p3_a_blocked_read_costs_one_request_at_the_exact_byte() {
     let mut scheduler = Scheduler::new(Tunables::default(), 1, 0);

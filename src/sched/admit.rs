@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::byte_range::ByteRange;
 use crate::ids::{FetchId, Lane, OriginId};
 use crate::sched::Scheduler;
 use crate::sched::estimator::{Estimator, Link, Meter};
@@ -213,30 +212,5 @@ impl Scheduler {
         self.fetches.insert(id, fetch);
         self.dirty.insert(resource_id);
         out.push(popped.into_start(id, lane, attempt));
-    }
-
-    /// A new fetch begins within the range of a running one: the running one ends there, and what it
-    /// would have brought beyond is missing again.
-    fn cut_off_others(&mut self, segment: Segment, out: &mut Vec<Action>) {
-        let Some(resource) = self.resources.get_mut(&segment.resource) else {
-            return;
-        };
-        let owner = |(_, state)| match state {
-            Some(SegmentState::InFlight(id)) => Some(id),
-            _ => None,
-        };
-        let owners: Vec<FetchId> = resource.map.pieces(segment.range).filter_map(owner).collect();
-        for id in owners {
-            let Some(fetch) = self.fetches.one_mut(id) else {
-                continue;
-            };
-            let cut = fetch.end.min(segment.range.start).max(fetch.low);
-            resource.map.release(ByteRange::new(cut, fetch.end), id);
-            fetch.end = cut;
-            if fetch.head >= cut {
-                self.cancel(id, out);
-                return;
-            }
-        }
     }
 }

@@ -32,7 +32,7 @@ impl Scheduler {
         runs <= LARGE || self.handled.is_multiple_of(LARGE as u64)
     }
 
-    /// Bytes in flight belong to a live fetch and lie within its own range; the count is right.
+    /// Bytes in flight belong to a fetch that has not ended, and lie within its own range; the count is right.
     fn check_map(&self, resource: &Resource) -> Result<(), String> {
         let mut covered = 0;
         for (run, state) in resource.map.pieces(resource.map.all()) {
@@ -56,7 +56,7 @@ impl Scheduler {
 
     fn check_owner(&self, resource: &Resource, run: ByteRange, id: FetchId) -> Result<(), String> {
         match self.fetches.one(id) {
-            Some(f) if f.resource == resource.id && !f.cancelled && f.own().covers(run) => Ok(()),
+            Some(f) if f.resource == resource.id && f.own().covers(run) => Ok(()),
             other => Err(format!("{}: {run} belongs to {id}, which is {other:?}", resource.id)),
         }
     }

@@ -14,6 +14,10 @@ use crate::time::Micros;
 const WAIT_FACTOR: f64 = 1.25;
 /// And up to so much more.
 const WAIT_EXTRA: Micros = Micros::from_millis(20);
+/// Silence shorter than that says nothing: packets are lost and sent again, machines are busy.
+const STALL: Micros = Micros::from_millis(250);
+/// Nor does silence of so many round trips.
+const STALL_ROUND_TRIPS: u64 = 3;
 /// Shortest time between two looks at one wait.
 const REVIEW: Micros = Micros::from_millis(10);
 /// An unwanted fetch of which no more than so many bytes are left is left to finish, whatever the link.
@@ -48,18 +52,22 @@ pub(crate) fn wait_or_open(at: u64, fetch: &Fetch, outlook: &Outlook<'_>) -> Ver
     Verdict::Wait { review: Some(outlook.now + open.max(REVIEW)) }
 }
 
-/// How long `fetch` will probably take to bring the byte `distance` ahead of its head.
+/// How long `fetch` will probably take to bring the byte `distance` ahead of its head. One that is silent
+/// longer than a stall will probably be silent as long again.
 fn time_to_reach(distance: u64, fetch: &Fetch, outlook: &Outlook<'_>) -> Micros {
     let now = outlook.now;
     let transfer = Link::time_for(distance, fetch.meter.rate().unwrap_or(outlook.link.flow));
-    if !fetch.is_streaming() {
-        let waited = now.since(fetch.started);
-        // Overdue: it will probably take as long again as it is late.
-        let left = fetch.expected.since(waited).max(waited.since(fetch.expected));
-        return left + transfer;
+    let stalled = |silent| if silent > stall(&outlook.link) { silent } else { Micros(0) };
+    if fetch.is_streaming() {
+        return transfer + stalled(now.since(fetch.last));
     }
-    let silent = now.since(fetch.last);
-    if silent > outlook.link.round_trip { transfer + silent } else { transfer }
+    let waited = now.since(fetch.started);
+    transfer + fetch.expected.since(waited).max(stalled(waited.since(fetch.expected)))
+}
+
+/// From when on silence of a fetch is a stall.
+fn stall(link: &Link) -> Micros {
+    STALL.max(Micros(link.round_trip.0.saturating_mul(STALL_ROUND_TRIPS)))
 }
 
 /// The running fetches of `resource` that nobody wants any more and that are not worth finishing.
@@ -172,10 +180,24 @@ mod tests {
     }
 
     #[test]
-    fn p3_silence_counts_once_it_is_longer_than_a_round_trip() {
+    fn p3_silence_counts_once_it_is_a_stall() {
         let at = MIB + 100_000;
-        assert!(matches!(verdict(at, &fetch(MIB), ms(1100)), Verdict::Wait { .. }));
-        assert_eq!(verdict(at, &fetch(MIB), ms(1101)), Verdict::Open);
+        assert!(matches!(verdict(at, &fetch(MIB), ms(1300)), Verdict::Wait { .. }));
+        assert_eq!(verdict(at, &fetch(MIB), ms(1301)), Verdict::Open);
+    }
+
+    #[test]
+    fn p3_a_stall_is_three_round_trips_and_never_less_than_250_ms() {
+        let link = |round_trip| Link {
+            round_trip,
+            first_byte: round_trip,
+            cold: round_trip,
+            flow: 1e6,
+            path: 1e6,
+        };
+        assert_eq!(stall(&link(ms(1))), ms(250));
+        assert_eq!(stall(&link(ms(83))), ms(250));
+        assert_eq!(stall(&link(ms(100))), ms(300));
     }
 
     #[test]
@@ -186,9 +208,13 @@ mod tests {
         // 50 ms are left.
         assert!(matches!(verdict(90_000, &sent, ms(950)), Verdict::Wait { .. }));
         assert_eq!(verdict(96_000, &sent, ms(950)), Verdict::Open);
-        // 50 ms late: it will probably be as late again.
-        assert!(matches!(verdict(90_000, &sent, ms(1050)), Verdict::Wait { .. }));
-        assert_eq!(verdict(96_000, &sent, ms(1050)), Verdict::Open);
+    }
+
+    #[test]
+    fn p3_an_answer_late_by_a_stall_is_given_up() {
+        let sent = Fetch { started: ms(900), ..fetch(0) };
+        assert!(matches!(verdict(90_000, &sent, ms(1300)), Verdict::Wait { .. }));
+        assert_eq!(verdict(90_000, &sent, ms(1301)), Verdict::Open);
     }
 
     #[test]

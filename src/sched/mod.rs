@@ -12,6 +12,7 @@
 //! | `queue`, `priority` | in which order; the only door to `StartFetch` |
 //! | `admit` | what may start now |
 //! | `judge` | wait or open; finish or cancel |
+//! | `overtake` | whose the bytes are when a new fetch begins within a running one |
 //! | `failure`, `retry` | what failed, and when to try again |
 //! | `segment_map`, `inflight`, `cursors`, `window`, `estimator`, `timer` | the state behind it |
 //! | `check`, `view` | whether the state is sound; what of it is shown |
@@ -28,6 +29,7 @@ mod on_fetch;
 mod on_reader;
 mod on_resource;
 mod on_tick;
+mod overtake;
 mod plan;
 mod priority;
 mod queue;

@@ -24,11 +24,12 @@ impl Scheduler {
         if let Some(origin) = self.origins.get_mut(&fetch.origin) {
             origin.answered(now, fetch, connection);
         }
-        let old = fetch.own();
-        fetch.begin(now, shape);
         if fetch.cancelled {
+            fetch.answered = Some(now);
             return;
         }
+        let old = fetch.own();
+        fetch.begin(now, shape);
         let resource = fetch.resource;
         match shape {
             BodyShape::Part(_) => self.took_part(resource, id, old),
@@ -65,7 +66,7 @@ impl Scheduler {
         else {
             return;
         };
-        // A fetch that is cancelled, or was to end earlier, still brings bytes that are queued again.
+        // A fetch that was to end earlier still brings bytes that are queued again.
         let is_queued = |(_, state)| state == Some(SegmentState::Queued);
         let overran = resource.map.pieces(range).any(is_queued);
         let fresh = resource.map.cover(range);
@@ -93,22 +94,6 @@ impl Scheduler {
         self.tell_end(resource_id, out);
     }
 
-    /// Stops a fetch that has reached the bytes of another one, or has nothing new to bring.
-    fn stop_at_end(&mut self, id: FetchId, out: &mut Vec<Action>) {
-        let Some(fetch) = self.fetches.one(id).filter(|fetch| !fetch.cancelled) else {
-            return;
-        };
-        let useless = fetch.whole
-            && fetch.head < fetch.end
-            && self
-                .resources
-                .get(&fetch.resource)
-                .is_some_and(|resource| resource.map.first_uncovered(fetch.rest()).is_none());
-        if fetch.is_past_its_end() || useless {
-            self.cancel(id, out);
-        }
-    }
-
     /// A fetch is over.
     pub(super) fn on_fetch_ended(
         &mut self,
@@ -124,14 +109,14 @@ impl Scheduler {
             origin.ended(self.now, &fetch, &outcome);
         }
         self.dirty.insert(fetch.resource);
-        if fetch.cancelled {
-            return;
-        }
         let Some(resource) = self.resources.get_mut(&fetch.resource) else {
             return;
         };
         let mut hole = resource.map.hole_of(fetch.own(), id);
         resource.map.release(fetch.own(), id);
+        if fetch.cancelled {
+            return;
+        }
         if fetch.whole && !hole.is_empty() {
             // Whatever is missing would have to come from byte 0 on.
             hole = resource.map.all();
@@ -143,17 +128,14 @@ impl Scheduler {
         }
     }
 
-    /// Tells the driver to stop a fetch. Its bytes are missing again at once; its slot is free when it
-    /// has ended.
+    /// Tells the driver to stop a fetch. Its slot is free, and what it did not bring is missing again,
+    /// when it has ended: bytes that were received but not stored yet are not asked for twice.
     pub(super) fn cancel(&mut self, id: FetchId, out: &mut Vec<Action>) {
         let Some(fetch) = self.fetches.one_mut(id).filter(|fetch| !fetch.cancelled) else {
             return;
         };
         fetch.cancelled = true;
-        let (resource, own) = (fetch.resource, fetch.own());
-        if let Some(resource) = self.resources.get_mut(&resource) {
-            resource.map.release(own, id);
-        }
+        let resource = fetch.resource;
         self.timers.clear(Timer::PausedBody(id));
         self.dirty.insert(resource);
         out.push(Action::CancelFetch { fetch: id });

@@ -116,7 +116,8 @@ impl Planner<'_> {
     }
 
     fn wait_or_open(&mut self, since: Micros, reader: ReaderId, at: u64, id: FetchId) {
-        let Some(fetch) = self.outlook.fetches.one(id) else {
+        // One that is ending lets go of its bytes in a moment.
+        let Some(fetch) = self.outlook.fetches.one(id).filter(|fetch| !fetch.cancelled) else {
             return;
         };
         match wait_or_open(at, fetch, self.outlook) {

@@ -172,4 +172,14 @@ impl Sim {
             Happening::Ended(..) | Happening::Step(_) | Happening::Room => true,
         });
     }
+
+    /// Nothing moves for that long; what is on its way comes so much later.
+    pub(crate) fn hold_up(&mut self, time: Micros) {
+        let agenda = std::mem::take(&mut self.agenda);
+        let later = |((at, nth), happening)| match happening {
+            Happening::Step(_) => ((at, nth), happening),
+            _ => ((at + time, nth), happening),
+        };
+        self.agenda = agenda.into_iter().map(later).collect();
+    }
 }

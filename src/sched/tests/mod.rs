@@ -6,6 +6,7 @@ mod failing;
 mod filling;
 mod hints;
 mod lengths;
+mod overtaking;
 mod playing;
 mod random;
 mod seeking;

@@ -3,8 +3,8 @@
 use super::MIB;
 use crate::byte_range::ByteRange;
 use crate::config::Tunables;
-use crate::ids::{DemandId, HintId, OriginId, ReaderId, ResourceId};
-use crate::sched::{Action, Event, Scheduler, Urgency};
+use crate::ids::{DemandId, FetchId, HintId, OriginId, ReaderId, ResourceId};
+use crate::sched::{Action, BodyShape, ConnectionUse, Event, FetchOutcome, Scheduler, Urgency};
 use crate::time::Micros;
 
 const RESOURCE: ResourceId = ResourceId(1);
@@ -12,8 +12,14 @@ const READER: ReaderId = ReaderId(1);
 
 /// A scheduler with one slot and one reader of one resource, none of whose bytes are there.
 fn one_slot() -> Scheduler {
+    slots(1, Vec::new())
+}
+
+/// The same with more slots, and `covered` stored.
+fn slots(max_fetches: u32, covered: Vec<ByteRange>) -> Scheduler {
     let mut tunables = Tunables::default();
-    tunables.fetch.max_fetches = 1;
+    tunables.fetch.max_fetches = max_fetches;
+    tunables.fetch.wait_max = 100_000;
     tunables.readahead.enabled = false;
     tunables.readahead.whole_file = 0;
     let mut scheduler = Scheduler::new(tunables, 1, 1);
@@ -23,7 +29,7 @@ fn one_slot() -> Scheduler {
             resource: RESOURCE,
             origin: OriginId(1),
             len: Some(100 * MIB),
-            covered: Vec::new(),
+            covered,
             online: true,
         },
     );
@@ -69,6 +75,45 @@ fn d2_withdrawing_an_older_demand_leaves_the_newer_one() {
     demand(&mut scheduler, 2, 50 * MIB);
     withdraw(&mut scheduler, 1);
     assert_eq!(blocked_on(&scheduler), Some(DemandId(2)));
+}
+
+/// What a cancelled request has received may not be stored yet.
+#[test]
+fn p6_what_a_cancelled_fetch_may_still_bring_is_not_asked_for_before_it_has_ended() {
+    let mut scheduler = slots(2, Vec::new());
+    let (resource, hint, deadline) = (RESOURCE, HintId(1), None);
+    let range = ByteRange::new(0, 8 * MIB);
+    tell(&mut scheduler, Event::Hinted { resource, hint, range, deadline });
+    tell(&mut scheduler, Event::HintWithdrawn { hint });
+    let mut actions = Vec::new();
+    scheduler.handle(Micros::from_millis(1000), Event::Tick, &mut actions);
+    assert!(matches!(actions[..], [Action::CancelFetch { fetch: FetchId(1) }]), "{actions:?}");
+    demand(&mut scheduler, 2, 100);
+    assert_eq!(scheduler.popped(), 1, "it may be on its way to the disk");
+    let brought = ByteRange::new(0, 500_000);
+    tell(&mut scheduler, Event::Written { fetch: FetchId(1), range: brought });
+    let ended = Event::FetchEnded { fetch: FetchId(1), outcome: FetchOutcome::Cancelled };
+    tell(&mut scheduler, ended);
+    assert_eq!(scheduler.popped(), 1, "and it was");
+    demand(&mut scheduler, 3, 500_000);
+    assert_eq!(scheduler.popped(), 2);
+}
+
+/// The last bytes of the overtaken fetch were here already, all that the new one is to bring among them.
+#[test]
+fn p6_a_fetch_is_stopped_when_all_of_its_bytes_came_before_its_answer() {
+    let mut scheduler = slots(4, vec![ByteRange::new(350_000, 100 * MIB)]);
+    demand(&mut scheduler, 1, 0);
+    let shape = BodyShape::Part(ByteRange::new(0, 350_000));
+    let (first, connection) = (FetchId(1), ConnectionUse::New);
+    tell(&mut scheduler, Event::FetchStarted { fetch: first, shape, connection });
+    tell(&mut scheduler, Event::Written { fetch: first, range: ByteRange::new(0, 1000) });
+    demand(&mut scheduler, 2, 300_000);
+    assert_eq!(scheduler.popped(), 2, "300 kB ahead is too far to wait for");
+    let rest = Event::Written { fetch: first, range: ByteRange::new(1000, 350_000) };
+    let actions = tell(&mut scheduler, rest);
+    let stopped = |action: &Action| matches!(action, Action::CancelFetch { fetch: FetchId(2) });
+    assert!(actions.iter().any(stopped), "{actions:?}");
 }
 
 #[test]

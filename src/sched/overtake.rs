@@ -1,0 +1,118 @@
+//! Overtaking: a new fetch that begins within the range of a running one.
+//!
+//! The running one ends where the new one begins, unless it gets there first: then it goes on, and the
+//! new one was for nothing. So whichever brings the byte keeps the range, and none comes twice.
+
+use crate::byte_range::ByteRange;
+use crate::ids::FetchId;
+use crate::sched::Scheduler;
+use crate::sched::event::Action;
+use crate::sched::inflight::Fetch;
+use crate::sched::queue::Segment;
+use crate::sched::segment_map::SegmentState;
+
+impl Scheduler {
+    /// A new fetch begins within the range of a running one: the running one ends there, and what it
+    /// would have brought beyond is missing again.
+    pub(super) fn cut_off_others(&mut self, segment: Segment, out: &mut Vec<Action>) {
+        let Some(resource) = self.resources.get_mut(&segment.resource) else {
+            return;
+        };
+        let owner = |(_, state)| match state {
+            Some(SegmentState::InFlight(id)) => Some(id),
+            _ => None,
+        };
+        let owners: Vec<FetchId> = resource.map.pieces(segment.range).filter_map(owner).collect();
+        for id in owners {
+            let Some(fetch) = self.fetches.one_mut(id) else {
+                continue;
+            };
+            let cut = fetch.end.min(segment.range.start).max(fetch.low);
+            resource.map.release(ByteRange::new(cut, fetch.end), id);
+            fetch.end = cut;
+            if fetch.head >= cut {
+                self.cancel(id, out);
+                return;
+            }
+        }
+    }
+
+    /// Stops a fetch that has reached the bytes of another one, or has nothing new to bring. One that
+    /// gets there before the other one has an answer goes on.
+    pub(super) fn stop_at_end(&mut self, id: FetchId, out: &mut Vec<Action>) {
+        let Some(fetch) = self.fetches.one(id).filter(|fetch| !fetch.cancelled) else {
+            return;
+        };
+        if fetch.head > fetch.end {
+            self.cancel_needless(id, out);
+        }
+        let Some(fetch) = self.fetches.one(id) else {
+            return;
+        };
+        let useless = fetch.whole && fetch.head < fetch.end && self.is_needless(fetch);
+        if useless || (fetch.is_past_its_end() && !self.take_back(id, out)) {
+            self.cancel(id, out);
+        }
+    }
+
+    /// Stops the fetches without an answer all of whose bytes `winner` has brought.
+    fn cancel_needless(&mut self, winner: FetchId, out: &mut Vec<Action>) {
+        let Some(resource) = self.fetches.one(winner).map(|fetch| fetch.resource) else {
+            return;
+        };
+        let needless: Vec<FetchId> = self
+            .fetches
+            .live(resource)
+            .filter(|(id, other)| *id != winner && other.answered.is_none())
+            .filter(|(_, other)| self.is_needless(other))
+            .map(|(id, _)| id)
+            .collect();
+        for id in needless {
+            self.cancel(id, out);
+        }
+    }
+
+    /// Whether all that is to come of `fetch` is stored.
+    fn is_needless(&self, fetch: &Fetch) -> bool {
+        let resource = self.resources.get(&fetch.resource);
+        resource.is_some_and(|resource| resource.map.first_uncovered(fetch.rest()).is_none())
+    }
+
+    /// Gives a fetch that has come to its end what nobody brings yet of the rest of its body. Returns
+    /// whether that is anything.
+    fn take_back(&mut self, id: FetchId, out: &mut Vec<Action>) -> bool {
+        let Some(fetch) = self.fetches.one(id) else {
+            return false;
+        };
+        let (head, resource_id) = (fetch.head, fetch.resource);
+        let Some(resource) = self.resources.get_mut(&resource_id) else {
+            return false;
+        };
+        let fetches = &self.fetches;
+        let unanswered = |other| fetches.one(other).is_some_and(|other| other.answered.is_none());
+        let open = |state| match state {
+            None | Some(SegmentState::Queued) => true,
+            Some(SegmentState::InFlight(other)) => unanswered(other),
+            Some(SegmentState::Covered | SegmentState::BackingOff) => false,
+        };
+        let rest = ByteRange::new(head, fetch.body_end);
+        let Some(run) = resource.map.first_run(rest, open).filter(|run| run.start == head) else {
+            return false;
+        };
+        let overtaken = |(_, state)| match state {
+            Some(SegmentState::InFlight(other)) => Some(other),
+            _ => None,
+        };
+        let others: Vec<FetchId> = resource.map.pieces(run).filter_map(overtaken).collect();
+        for other in others {
+            self.cancel(other, out);
+        }
+        let found = self.resources.get_mut(&resource_id).zip(self.fetches.one_mut(id));
+        if let Some((resource, fetch)) = found {
+            resource.map.take(run, id);
+            fetch.end = run.end;
+        }
+        self.dirty.insert(resource_id);
+        true
+    }
+}

@@ -22,6 +22,8 @@ const STALL_ROUND_TRIPS: u64 = 3;
 const REVIEW: Micros = Micros::from_millis(10);
 /// An unwanted fetch of which no more than so many bytes are left is left to finish, whatever the link.
 const SMALL_REST: u64 = 64 << 10;
+/// A first request is left to finish if it is of no more than so many bytes.
+const FIRST_REST: u64 = 512 << 10;
 /// An unwanted fetch that is so far done is left to finish: its connection is worth more.
 const NEARLY_DONE: f64 = 0.95;
 
@@ -77,7 +79,7 @@ pub(crate) fn unwanted(resource: &Resource, outlook: &Outlook<'_>) -> Vec<FetchI
         .live(resource.id)
         .filter(|(_, fetch)| !fetch.whole)
         .filter(|(_, fetch)| !is_wanted(resource, fetch.rest(), outlook))
-        .filter(|(_, fetch)| !is_worth_finishing(fetch, &outlook.link))
+        .filter(|(_, fetch)| !is_worth_finishing(fetch, outlook))
         .map(|(id, _)| id)
         .collect()
 }
@@ -98,11 +100,14 @@ fn is_wanted(resource: &Resource, rest: ByteRange, outlook: &Outlook<'_>) -> boo
         || resource.hints.values().any(|hint| hint.range.overlaps(rest))
 }
 
-/// Whether the rest costs no more than making a connection anew.
-fn is_worth_finishing(fetch: &Fetch, link: &Link) -> bool {
-    let cheap = 2.0 * link.round_trip.as_secs_f64() * link.flow;
+/// Whether the rest costs no more than making a connection anew. A first request always is: most of it is
+/// on its way by the time that the server hears of the end, and the next seek needs a connection.
+fn is_worth_finishing(fetch: &Fetch, outlook: &Outlook<'_>) -> bool {
+    let link = &outlook.link;
+    let cheap = (2.0 * link.round_trip.as_secs_f64() * link.flow) as u64;
     let rest = fetch.rest().len();
-    rest <= SMALL_REST.max(cheap as u64) || fetch.done() >= NEARLY_DONE
+    let first = size::first(outlook).min(FIRST_REST);
+    rest <= SMALL_REST.max(cheap).max(first) || fetch.done() >= NEARLY_DONE
 }
 
 #[cfg(test)]
@@ -217,12 +222,25 @@ mod tests {
         assert_eq!(verdict(90_000, &sent, ms(1301)), Verdict::Open);
     }
 
+    /// 2 R r are 200 kB; a first request is of 2 B R, here 400 kB.
     #[test]
     fn p3_a_short_rest_is_worth_finishing() {
-        let (round_trip, first_byte, cold) = (ms(100), ms(100), ms(100));
-        let link = Link { round_trip, first_byte, cold, flow: 1e6, path: 1e6 };
-        assert!(is_worth_finishing(&fetch(8 * MIB - 200_000), &link));
-        assert!(is_worth_finishing(&fetch(8 * MIB * 95 / 100 + 1), &link));
-        assert!(!is_worth_finishing(&fetch(8 * MIB * 95 / 100 - 1), &link));
+        let worth = |flow, fetch: &Fetch| {
+            let (tunables, fetches) = (Tunables::default(), Inflight::default());
+            let (round_trip, first_byte, cold) = (ms(100), ms(100), ms(100));
+            let link = Link { round_trip, first_byte, cold, flow, path: 2e6 };
+            let (now, open) = (ms(1000), ms(100));
+            let tunables = &tunables;
+            is_worth_finishing(fetch, &Outlook { now, tunables, link, open, fetches: &fetches })
+        };
+        assert!(worth(1e6, &fetch(8 * MIB - 400_000)));
+        assert!(!worth(1e6, &fetch(8 * MIB - 420_000)));
+        assert!(worth(3e6, &fetch(8 * MIB - 600_000)));
+        assert!(!worth(3e6, &fetch(7 * MIB)));
+        assert!(worth(1e6, &fetch(8 * MIB * 95 / 100 + 1)));
+        let long = Fetch { end: 80 * MIB, ..fetch(0) };
+        let done = |head| Fetch { head, ..long.clone() };
+        assert!(worth(1e6, &done(80 * MIB * 95 / 100 + 1)));
+        assert!(!worth(1e6, &done(80 * MIB * 95 / 100 - 1)));
     }
 }

@@ -99,7 +99,8 @@ impl Scheduler {
             let at = resource.cursors.one(reader).map_or(0, |cursor| cursor.position);
             match running {
                 None => u64::MAX,
-                Some((head, true)) => head.saturating_sub(window / 2).max(at + 1),
+                // In front of everybody: a body that is not goes on.
+                Some((head, true)) => head.saturating_sub(window / 2),
                 Some((_, false)) => at.saturating_add((window / 4).max(1)),
             }
         };

@@ -282,4 +282,29 @@ mod tests {
         }
         assert_eq!(cursors.active(), [ReaderId(1), ReaderId(2)]);
     }
+
+    #[test]
+    fn p4_a_run_is_confirmed_by_reading_on_and_not_by_reading_the_same_byte_again() {
+        let config = ReadaheadConfig::default();
+        let mut cursors = Cursors::default();
+        let reader = ReaderId(1);
+        cursors.open(reader, 0);
+        let mut go = |to| {
+            cursors.moved(reader, to, 0, Micros(0), &config);
+            cursors.one(reader).and_then(|cursor| cursor.stream.clone()).map(|s| s.confirmed)
+        };
+        assert_eq!([go(5), go(5), go(4), go(6)], [false, false, false, true].map(Some));
+    }
+
+    #[test]
+    fn p4_a_jump_back_as_far_as_demuxers_interleave_is_no_seek() {
+        let config = ReadaheadConfig::default();
+        let mut cursors = Cursors::default();
+        let reader = ReaderId(1);
+        cursors.open(reader, 0);
+        let mut go = |to| cursors.moved(reader, to, 0, Micros(0), &config);
+        go(5 * MIB);
+        assert_eq!(go(4 * MIB), WentFar(false));
+        assert_eq!(go(3 * MIB - 1), WentFar(true));
+    }
 }

@@ -279,4 +279,69 @@ mod tests {
         estimator.body_ended(ms(100), Some(3e6));
         assert_eq!(estimator.estimate().rate, Some(3_000_000));
     }
+
+    #[test]
+    fn n12_the_median_and_the_last_32_answers_count() {
+        let mut estimator = Estimator::default();
+        for after in [10, 20, 30, 40, 50] {
+            estimator.answered(ms(after), true);
+        }
+        assert_eq!(estimator.estimate().first_byte, Some(ms(30)));
+        for _ in 0..27 {
+            estimator.answered(ms(70), true);
+        }
+        assert_eq!(estimator.link().round_trip, ms(10), "the first one of 32");
+        estimator.answered(ms(70), true);
+        assert_eq!(estimator.link().round_trip, ms(20));
+    }
+
+    #[test]
+    fn n12_a_newer_sample_weighs_a_third_after_a_quarter_of_a_second() {
+        let mut meter = Meter::default();
+        meter.begin(ms(0));
+        meter.add(ms(500), 500_000);
+        meter.add(ms(750), 1_000_000);
+        assert_eq!(meter.rate().map(f64::round), Some(2e6), "1 MB/s, and then 4 MB/s");
+    }
+
+    /// While a connection opens its window, only a sample below what is believed already is left out.
+    #[test]
+    fn n12_a_body_as_fast_as_the_guess_counts_from_its_first_sample() {
+        let rate_of = |bytes| {
+            let mut meter = Meter::default();
+            meter.begin(ms(0));
+            meter.add(ms(50), bytes);
+            meter.rate()
+        };
+        assert_eq!(rate_of(125_000), Some(RATE_GUESS));
+        assert_eq!(rate_of(124_999), None);
+    }
+
+    #[test]
+    fn n12_bytes_that_came_in_no_time_give_no_rate() {
+        let mut meter = Meter::default();
+        meter.begin(ms(5));
+        meter.add(ms(5), 1 << 20);
+        meter.end(ms(5));
+        assert_eq!(meter.rate(), None);
+    }
+
+    /// The path is measured over the time in which any body is coming, and over no other.
+    #[test]
+    fn n12_the_path_is_measured_from_the_first_body_to_the_last() {
+        let mut estimator = Estimator::default();
+        estimator.body_began(ms(0));
+        estimator.received(ms(40), 400_000, None);
+        estimator.body_began(ms(40));
+        estimator.body_ended(ms(45), None);
+        estimator.received(ms(50), 200_000, None);
+        assert_eq!(estimator.link().path, 12e6, "600 kB in 50 ms");
+        estimator.body_ended(ms(50), None);
+        estimator.body_began(ms(90_000));
+        estimator.received(ms(90_040), 480_000, None);
+        estimator.body_ended(ms(90_040), None);
+        assert_eq!(estimator.link().path, 12e6, "a short one counts at its end");
+        estimator.received(ms(90_500), 1, None);
+        assert_eq!(estimator.link().path, 12e6);
+    }
 }

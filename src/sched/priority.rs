@@ -65,4 +65,9 @@ mod tests {
         assert!(of(1, 1, 9) > of(1, 2, 1));
         assert!(of(1, 1, 1) > of(1, 1, 2));
     }
+
+    #[test]
+    fn p1_a_place_remembers_when_it_came() {
+        assert_eq!(Priority::new(Class::Near, Micros(1), 2, 7).arrival(), 7);
+    }
 }

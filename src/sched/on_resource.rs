@@ -245,3 +245,63 @@ fn reclass(resource: &Resource, fetches: &mut Inflight) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sched::event::Event;
+    use crate::sched::window::Stream;
+
+    const NEVER: u64 = u64::MAX;
+
+    /// Whether a reader at 1000 that was told the mark `set` is told the new mark `at`.
+    fn is_told(filling: bool, set: u64, at: u64) -> bool {
+        let (id, reader, origin) = (ResourceId(1), ReaderId(1), OriginId(1));
+        let mut scheduler = Scheduler::new(Tunables::default(), 1, 0);
+        let (len, covered, online) = (None, Vec::new(), true);
+        for event in [
+            Event::ResourceOpened { resource: id, origin, len, covered, online },
+            Event::ReaderOpened { resource: id, reader, position: 1000 },
+        ] {
+            scheduler.handle(Micros(0), event, &mut Vec::new());
+        }
+        let resource = scheduler.resources.get_mut(&id);
+        let cursor = resource.and_then(|resource| resource.cursors.one_mut(reader));
+        let cursor = cursor.expect("it was opened");
+        let mut stream = Stream::begin(0, Micros(0), &scheduler.tunables.readahead);
+        stream.filling = filling;
+        cursor.stream = Some(stream);
+        cursor.refill = Some(set);
+        let mut out = Vec::new();
+        scheduler.set_refill(id, reader, at, &mut out);
+        out.iter().any(|action| matches!(action, Action::SetRefill { at: told, .. } if *told == at))
+    }
+
+    #[test]
+    fn p4_a_mark_is_not_told_twice_nor_one_that_is_hardly_another() {
+        assert!(!is_told(false, 9000, 9000));
+        assert!(!is_told(false, NEVER, NEVER));
+        assert!(!is_told(false, 8000, 9000), "an eighth of the way is hardly another");
+        assert!(is_told(false, 7999, 9000));
+        assert!(is_told(false, 10_001, 9000));
+    }
+
+    #[test]
+    fn p4_a_window_that_is_filled_keeps_an_earlier_mark_and_hears_of_an_earlier_one() {
+        assert!(!is_told(true, 1001, 9000));
+        assert!(is_told(false, 1001, 9000));
+        assert!(is_told(true, 20_000, 9000));
+    }
+
+    #[test]
+    fn p4_a_mark_that_the_reader_has_reached_is_replaced() {
+        assert!(is_told(true, 1000, 9000));
+        assert!(is_told(true, 999, 9000));
+    }
+
+    #[test]
+    fn p4_no_mark_any_more_and_a_mark_again_are_always_told() {
+        assert!(is_told(true, 1001, NEVER));
+        assert!(is_told(false, NEVER, 9000));
+    }
+}

@@ -310,3 +310,6 @@ impl Planner<'_> {
         self.stream(reader).map_or(0, |stream| stream.last_size)
     }
 }
+
+#[cfg(test)]
+mod tests;

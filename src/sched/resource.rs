@@ -218,3 +218,123 @@ impl Resource {
         met
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::DemandId;
+    use crate::sched::cursors::Demand;
+    use crate::sched::event::Urgency;
+
+    const MIB: u64 = 1 << 20;
+    const READER: ReaderId = ReaderId(1);
+
+    fn resource(len: Option<u64>) -> Resource {
+        let covered = [ByteRange::new(0, 5 * MIB)];
+        let mut resource = Resource::new(ResourceId(1), OriginId(1), len, &covered, true);
+        resource.cursors.open(READER, 0);
+        resource
+    }
+
+    /// The same with a reader that waits.
+    fn waiting(range: ByteRange, urgency: Urgency) -> Resource {
+        let mut resource = resource(Some(100 * MIB));
+        let (id, since, budget_from) = (DemandId(1), Micros(0), Micros(0));
+        let cursor = resource.cursors.one_mut(READER).expect("it was opened");
+        cursor.demand = Some(Demand { id, range, urgency, since, budget_from });
+        resource
+    }
+
+    fn is_small(len: Option<u64>, flow: f64, tune: impl FnOnce(&mut Tunables)) -> bool {
+        let mut tunables = Tunables::default();
+        tune(&mut tunables);
+        let (round_trip, first_byte, cold) = (Micros(0), Micros(0), Micros(0));
+        resource(len).is_small(&tunables, &Link { round_trip, first_byte, cold, flow, path: flow })
+    }
+
+    #[test]
+    fn p4_small_is_what_the_configuration_says_or_what_comes_within_two_seconds() {
+        assert!(is_small(Some(8 * MIB), 1e6, |_| {}));
+        assert!(!is_small(Some(8 * MIB + 1), 1e6, |_| {}));
+        assert!(is_small(Some(20_000_000), 1e7, |_| {}));
+        assert!(!is_small(Some(20_000_001), 1e7, |_| {}));
+        assert!(!is_small(None, 1e6, |_| {}));
+    }
+
+    #[test]
+    fn p8_nothing_is_small_where_that_is_turned_off() {
+        assert!(!is_small(Some(5), 1e6, |tunables| tunables.readahead.whole_file = 0));
+        assert!(!is_small(Some(5), 1e6, |tunables| tunables.readahead.enabled = false));
+    }
+
+    #[test]
+    fn a_new_plan_is_due_when_the_watched_bytes_have_come_and_only_once() {
+        let mut resource = resource(None);
+        assert!(!resource.count_down(1));
+        resource.watch = Some(100);
+        let due = [40, 59, 1, 1000].map(|bytes| resource.count_down(bytes));
+        assert_eq!(due, [false, false, true, false]);
+    }
+
+    #[test]
+    fn only_a_blocked_read_within_the_range_is_waited_for() {
+        let (here, elsewhere) = (ByteRange::new(10, 20), ByteRange::new(11, 20));
+        assert!(waiting(here, Urgency::Blocked).is_waited_for(ByteRange::new(5, 11)));
+        assert!(!waiting(elsewhere, Urgency::Blocked).is_waited_for(ByteRange::new(5, 11)));
+        assert!(!waiting(here, Urgency::Fill).is_waited_for(ByteRange::new(5, 11)));
+    }
+
+    #[test]
+    fn e1_a_read_is_met_by_its_first_byte_and_a_fill_by_any() {
+        let range = ByteRange::new(10, 20);
+        let met = |urgency, start, end| {
+            let range_of = |start, end| ByteRange::new(start, end);
+            let mut resource = waiting(range, urgency);
+            resource.progressed(Micros(7), range_of(start, end), range_of(start, end))
+        };
+        assert!(met(Urgency::Blocked, 5, 11));
+        assert!(!met(Urgency::Blocked, 11, 30));
+        assert!(met(Urgency::Fill, 11, 12));
+        assert!(!met(Urgency::Fill, 20, 30));
+    }
+
+    #[test]
+    fn n4_what_comes_on_the_way_to_a_wait_renews_its_budget() {
+        let renewed = |ahead_end| {
+            let mut resource = waiting(ByteRange::new(10, 20), Urgency::Blocked);
+            resource.progressed(Micros(7), ByteRange::new(0, 5), ByteRange::new(0, ahead_end));
+            resource.cursors.demands().any(|(_, demand)| demand.budget_from == Micros(7))
+        };
+        assert!(renewed(11));
+        assert!(!renewed(10));
+    }
+
+    #[test]
+    fn p3_what_is_stored_in_front_of_a_reader_is_within_its_reach() {
+        let config = ReadaheadConfig::default();
+        let mut resource = resource(Some(100 * MIB));
+        let reach = |resource: &Resource, most| resource.reach(READER, Micros(0), &config, most);
+        assert_eq!(reach(&resource, 0), 0, "it has read nothing");
+        resource.cursors.moved(READER, MIB, 0, Micros(0), &config);
+        assert_eq!(reach(&resource, 50 * MIB), 4 * MIB);
+        assert_eq!(reach(&resource, MIB), config.initial_window + MIB);
+        resource.cursors.moved(READER, 50 * MIB, 0, Micros(0), &config);
+        assert_eq!(reach(&resource, 50 * MIB), config.initial_window, "nothing is there");
+    }
+
+    #[test]
+    fn p4_only_a_reader_that_goes_on_at_an_unknown_rate_has_a_growing_window() {
+        let config = ReadaheadConfig::default();
+        let mut resource = resource(Some(100 * MIB));
+        let grows = |resource: &Resource| {
+            let windows = resource.windows(Micros(0), &config);
+            windows.iter().map(|window| (window.settled, window.grows_from)).collect::<Vec<_>>()
+        };
+        resource.cursors.moved(READER, 7, 0, Micros(0), &config);
+        assert_eq!(grows(&resource), [(false, None)]);
+        resource.cursors.moved(READER, 9, 0, Micros(0), &config);
+        assert_eq!(grows(&resource), [(true, Some(7))]);
+        resource.declared = Some(500_000);
+        assert_eq!(grows(&resource), [(true, None)]);
+    }
+}

@@ -1,0 +1,143 @@
+//! The planner's own decisions, each on a resource made for it.
+
+use super::*;
+use crate::ids::{OriginId, ResourceId};
+use crate::sched::cursors::WentFar;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const LEN: u64 = 100 * MIB;
+const READER: ReaderId = ReaderId(1);
+const NOW: Micros = Micros::from_millis(1000);
+
+/// Asks a planner about a resource of which `covered` is stored, whose reader has begun at 0 and gone on to
+/// `at`. The link: 100 ms, 1 MB/s.
+fn plan_with<T>(covered: &[ByteRange], at: u64, ask: impl FnOnce(&mut Planner<'_>) -> T) -> T {
+    let (tunables, fetches) = (Tunables::default(), Inflight::default());
+    let mut resource = Resource::new(ResourceId(1), OriginId(1), Some(LEN), covered, true);
+    resource.cursors.open(READER, 0);
+    for position in [0, at] {
+        let far = resource.cursors.moved(READER, position, LEN, NOW, &tunables.readahead);
+        assert_eq!(far, WentFar(false));
+    }
+    let round_trip = Micros::from_millis(100);
+    let link = Link { round_trip, first_byte: round_trip, cold: round_trip, flow: 1e6, path: 1e6 };
+    let outlook =
+        Outlook { now: NOW, tunables: &tunables, link, open: round_trip, fetches: &fetches };
+    let plan = Plan::default();
+    ask(&mut Planner { resource: &mut resource, outlook: &outlook, plan })
+}
+
+fn window(at: u64, len: u64, size: u64) -> Window {
+    let range = ByteRange::at(at, len);
+    Window { reader: READER, primary: true, range, size, settled: true, grows_from: None }
+}
+
+/// 1.2 x 100 ms and two doublings of the 14 KiB that a connection sends at once are 320 ms.
+#[test]
+fn p4_the_next_request_goes_out_a_little_more_than_its_first_byte_time_before_the_end() {
+    plan_with(&[], 1, |planner| assert!(planner.outlook.lead().abs_diff(320_000) <= 1));
+}
+
+#[test]
+fn p4_a_gap_has_its_turn_when_no_more_than_the_lead_is_under_way_before_it() {
+    for (more, watch) in [(0, None), (1, Some(1)), (5000, Some(5000))] {
+        plan_with(&[], 1, |planner| {
+            let lead = planner.outlook.lead();
+            planner.resource.map.take(ByteRange::new(0, 1000), FetchId(1));
+            planner.resource.map.take(ByteRange::new(1000, lead + more), FetchId(2));
+            let next = planner.next(ByteRange::new(0, LEN));
+            match watch {
+                None => assert!(matches!(next, Next::Gap(gap) if gap.start == lead)),
+                Some(_) => assert!(matches!(next, Next::Later)),
+            }
+            assert_eq!(planner.plan.watch, watch);
+        });
+    }
+}
+
+#[test]
+fn p4_of_two_gaps_whose_turn_is_to_come_the_nearer_one_is_watched() {
+    plan_with(&[], 1, |planner| {
+        let lead = planner.outlook.lead();
+        for (start, more) in [(0, 500), (20 * MIB, 100), (40 * MIB, 900)] {
+            planner.resource.map.take(ByteRange::at(start, lead + more), FetchId(1));
+            assert!(matches!(planner.next(ByteRange::at(start, 20 * MIB)), Next::Later));
+        }
+        assert_eq!(planner.plan.watch, Some(100));
+    });
+}
+
+#[test]
+fn p4_a_window_is_filled_from_half_empty_until_full() {
+    let filling = |was: bool, window: &Window, have: u64| {
+        plan_with(&[], 1, |planner| {
+            planner.stream(READER).expect("it has read").filling = was;
+            planner.is_filling(window, window.range.start + have)
+        })
+    };
+    let whole = window(5, 8 * MIB, 8 * MIB);
+    assert!(filling(false, &whole, 4 * MIB));
+    assert!(!filling(false, &whole, 4 * MIB + 1));
+    assert!(filling(true, &whole, 7 * MIB));
+    assert!(!filling(true, &whole, 7 * MIB + 1), "what is left of it would be a crumb");
+    // Cut off by the end of the resource: there the last byte is no crumb.
+    let tail = window(5, 2 * MIB, 8 * MIB);
+    assert!(filling(true, &tail, 2 * MIB - 1));
+    assert!(!filling(true, &tail, 2 * MIB));
+    assert!(!filling(false, &tail, 2 * MIB));
+}
+
+#[test]
+fn p4_the_reader_of_a_small_resource_has_a_resting_mark_while_all_of_it_is_fetched() {
+    let mark = |small: bool| {
+        let stored = [ByteRange::new(0, 2 * MIB)];
+        plan_with(&stored, MIB, |planner| {
+            let window = window(MIB, 8 * MIB, 8 * MIB);
+            planner.ahead(&window, small);
+            let expected = |filling| size::refill_mark(&window, 2 * MIB, filling);
+            assert_ne!(expected(true), expected(false));
+            assert_eq!(planner.plan.refills, [(READER, expected(!small))]);
+            planner.plan.segments.len()
+        })
+    };
+    assert_eq!((mark(true), mark(false)), (1, 1));
+}
+
+#[test]
+fn p1_read_ahead_is_near_in_the_first_half_of_the_window_and_due_when_the_reader_gets_there() {
+    let urgency = |ahead: u64, primary: bool| {
+        plan_with(&[], 2 * MIB, |planner| {
+            let window = Window { primary, ..window(2 * MIB, 8 * MIB, 8 * MIB) };
+            planner.urgency(2 * MIB + ahead, &window)
+        })
+    };
+    assert_eq!(urgency(2_000_000, true), (Class::Near, NOW + Micros::from_millis(2000)));
+    assert_eq!(urgency(4 * MIB - 1, true).0, Class::Near);
+    assert_eq!(urgency(4 * MIB, true).0, Class::Far);
+    assert_eq!(urgency(0, false).0, Class::Secondary);
+}
+
+/// Both are in front of the same running fetch, so neither place is queued for all to see.
+#[test]
+fn p6_a_request_ends_where_another_one_of_the_same_plan_begins() {
+    plan_with(&[], 1, |planner| {
+        planner.resource.map.take(ByteRange::new(0, 8 * MIB), FetchId(1));
+        for at in [MIB + 300 * KIB, MIB + 150 * KIB, MIB] {
+            planner.open(NOW, READER, at, Some(FetchId(1)));
+        }
+        let ranges: Vec<ByteRange> = planner.plan.segments.iter().map(|s| s.range).collect();
+        let middle = ByteRange::at(MIB + 150 * KIB, 150 * KIB);
+        assert_eq!(ranges[1..], [middle, ByteRange::at(MIB, 150 * KIB)]);
+    });
+}
+
+#[test]
+fn p4_read_ahead_doubles_the_last_request_of_its_stream() {
+    plan_with(&[ByteRange::new(0, MIB)], 1000, |planner| {
+        planner.stream(READER).expect("it has read").last_size = 300_000;
+        planner.ahead(&window(1000, 8 * MIB, 8 * MIB), false);
+        let ranges: Vec<ByteRange> = planner.plan.segments.iter().map(|s| s.range).collect();
+        assert_eq!(ranges, [ByteRange::at(MIB, 600_000)]);
+    });
+}

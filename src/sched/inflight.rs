@@ -228,3 +228,127 @@ impl Inflight {
         self.live(resource).find(|(_, fetch)| fetch.whole)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINE: ResourceId = ResourceId(1);
+    const OTHER: ResourceId = ResourceId(2);
+
+    /// A fetch of the bytes 100..500 that was sent at 1000 and is expected to answer 50 later.
+    fn fetch(resource: ResourceId, cancelled: bool) -> Fetch {
+        Fetch {
+            resource,
+            origin: OriginId(resource.0),
+            lane: Lane::Demand,
+            class: Class::Near,
+            head: 100,
+            low: 100,
+            end: 500,
+            body_end: 500,
+            attempt: 1,
+            last_error: None,
+            started: Micros(1000),
+            expected: Micros(50),
+            answered: None,
+            last: Micros(1000),
+            received: 0,
+            fresh: 0,
+            meter: Meter::default(),
+            whole: false,
+            paused: false,
+            cancelled,
+            stale: false,
+        }
+    }
+
+    /// One of mine that runs, one of mine that is ending, and the same of another resource.
+    fn four() -> Inflight {
+        let mut fetches = Inflight::default();
+        for (resource, cancelled) in [(MINE, false), (MINE, true), (OTHER, false), (OTHER, true)] {
+            let id = fetches.next_id();
+            fetches.insert(id, fetch(resource, cancelled));
+        }
+        fetches
+    }
+
+    #[test]
+    fn p3_an_answer_is_about_to_come_until_it_is_four_times_overdue() {
+        let sent = fetch(MINE, false);
+        assert!(sent.is_about_to_begin(Micros(1199)));
+        assert!(!sent.is_about_to_begin(Micros(1200)));
+        let streaming = Fetch { received: 1, ..sent };
+        assert!(streaming.is_streaming() && !streaming.is_about_to_begin(Micros(1000)));
+    }
+
+    #[test]
+    fn p6_only_a_fetch_that_was_cut_off_can_come_past_its_end() {
+        let at = |head, end| Fetch { head, end, ..fetch(MINE, false) }.is_past_its_end();
+        assert!(!at(500, 500), "its body ends there too");
+        assert!(at(300, 300));
+        assert!(at(301, 300));
+        assert!(!at(299, 300));
+        assert!(!at(501, 501), "a longer body there is none");
+    }
+
+    #[test]
+    fn p3_done_is_the_share_of_what_is_to_come() {
+        let done = |head| Fetch { head, ..fetch(MINE, false) }.done();
+        assert_eq!([done(100), done(200), done(500)], [0.0, 0.25, 1.0]);
+    }
+
+    #[test]
+    fn n6_a_part_begins_where_its_answer_says_and_ends_no_later_than_asked() {
+        let begun = |start, end| {
+            let mut fetch = fetch(MINE, false);
+            fetch.begin(Micros(1040), BodyShape::Part(ByteRange::new(start, end)));
+            (fetch.low, fetch.head, fetch.end, fetch.body_end)
+        };
+        assert_eq!(begun(50, 400), (50, 50, 400, 400));
+        assert_eq!(begun(100, 500), (100, 100, 500, 500));
+        assert_eq!(begun(100, 100), (100, 100, 500, 500), "an empty part proves nothing");
+    }
+
+    #[test]
+    fn a_connection_is_idle_from_the_end_of_one_body_to_the_next_request() {
+        let mut connections = Connections::default();
+        connections.taken();
+        assert!(!connections.has_idle());
+        connections.returned();
+        connections.returned();
+        connections.taken();
+        assert!(connections.has_idle());
+        connections.answered(ConnectionUse::Reused);
+        assert!(connections.has_idle());
+        connections.answered(ConnectionUse::New);
+        assert!(!connections.has_idle(), "else it would not have made one");
+    }
+
+    #[test]
+    fn what_is_asked_of_one_resource_is_told_of_no_other() {
+        let mut fetches = four();
+        let live = |fetches: &Inflight| fetches.live(MINE).map(|(id, _)| id.0).collect::<Vec<_>>();
+        assert_eq!(live(&fetches), [1]);
+        assert_eq!(fetches.live_mut(OTHER).map(|(id, _)| id.0).collect::<Vec<_>>(), [3]);
+        assert_eq!(fetches.running(OriginId(1)), 2, "one that is ending has its slot still");
+        assert!(fetches.is_ending(MINE) && !fetches.is_ending(ResourceId(3)));
+        fetches.remove(FetchId(2));
+        assert!(!fetches.is_ending(MINE));
+        fetches.make_stale(MINE);
+        let stale: Vec<u64> =
+            fetches.all().filter(|(_, fetch)| fetch.stale).map(|(id, _)| id.0).collect();
+        assert_eq!(stale, [1]);
+    }
+
+    #[test]
+    fn p2_speculative_is_what_is_to_come_of_hints_and_read_ahead_that_go_on() {
+        let mut fetches = four();
+        assert_eq!(fetches.speculative_bytes(), 800);
+        for (class, bytes) in [(Class::FirstWindow, 400), (Class::Hint, 800)] {
+            let fetch = fetches.one_mut(FetchId(1)).expect("it was put in");
+            fetch.class = class;
+            assert_eq!(fetches.speculative_bytes(), bytes);
+        }
+    }
+}

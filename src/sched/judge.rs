@@ -243,4 +243,38 @@ mod tests {
         assert!(worth(1e6, &done(80 * MIB * 95 / 100 + 1)));
         assert!(!worth(1e6, &done(80 * MIB * 95 / 100 - 1)));
     }
+
+    /// Two round trips of 1 MB/s are 200 kB; on a short link it is 64 KiB, or a first request of 512 KiB.
+    #[test]
+    fn p3_a_rest_is_short_up_to_two_round_trips_or_64_kib_or_a_first_request() {
+        let worth = |round_trip, first, rest| {
+            let (mut tunables, fetches) = (Tunables::default(), Inflight::default());
+            (tunables.fetch.demand_min, tunables.fetch.demand_max) = (first, first);
+            let (open, flow, path) = (ms(round_trip), 1e6, 1e6);
+            let link = Link { round_trip: open, first_byte: open, cold: open, flow, path };
+            let (now, tunables) = (ms(1000), &tunables);
+            let outlook = Outlook { now, tunables, link, open, fetches: &fetches };
+            let (low, end) = (MIB, MIB + rest);
+            is_worth_finishing(&Fetch { low, end, body_end: end, ..fetch(low) }, &outlook)
+        };
+        for (round_trip, first, most) in
+            [(100, KIB, 200_000), (1, KIB, 64 * KIB), (1, 4 * MIB, 512 * KIB)]
+        {
+            assert!(worth(round_trip, first, most), "{most}");
+            assert!(!worth(round_trip, first, most + 1), "{most}");
+        }
+    }
+
+    #[test]
+    fn p8_a_read_waits_up_to_the_configured_distance() {
+        let mut tunables = Tunables::default();
+        tunables.fetch.wait_max = 100_000;
+        let (round_trip, fetches) = (ms(100), Inflight::default());
+        let (flow, path) = (1e6, 1e6);
+        let link = Link { round_trip, first_byte: round_trip, cold: round_trip, flow, path };
+        let (now, open) = (ms(1000), round_trip);
+        let outlook = Outlook { now, tunables: &tunables, link, open, fetches: &fetches };
+        assert_eq!(wait_or_open(MIB + 100_000, &fetch(MIB), &outlook), REVIEWED);
+        assert_eq!(wait_or_open(MIB + 100_001, &fetch(MIB), &outlook), Verdict::Open);
+    }
 }

@@ -144,7 +144,7 @@ impl Scheduler {
                     Some(SegmentState::InFlight(id)) => {
                         self.fetches.one(id).is_some_and(|fetch| fetch.is_about_to_begin(self.now))
                     }
-                    Some(SegmentState::Queued) => true,
+                    // One that is queued is more urgent than all that asks here, and had its turn before.
                     _ => false,
                 },
             )
@@ -212,5 +212,82 @@ impl Scheduler {
         self.fetches.insert(id, fetch);
         self.dirty.insert(resource_id);
         out.push(popped.into_start(id, lane, attempt));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::byte_range::ByteRange;
+    use crate::ids::ResourceId;
+
+    const fn ms(n: u64) -> Micros {
+        Micros::from_millis(n)
+    }
+
+    /// A fetch over `lane` that was sent at 1 s.
+    fn fetch(lane: Lane) -> Fetch {
+        let (resource, origin, range) = (ResourceId(1), OriginId(1), ByteRange::new(0, 1000));
+        Fetch {
+            resource,
+            origin,
+            lane,
+            class: Class::Blocked,
+            head: range.start,
+            low: range.start,
+            end: range.end,
+            body_end: range.end,
+            attempt: 1,
+            last_error: None,
+            started: ms(1000),
+            expected: ms(0),
+            answered: None,
+            last: ms(1000),
+            received: 0,
+            fresh: 0,
+            meter: Meter::default(),
+            whole: false,
+            paused: false,
+            cancelled: false,
+            stale: false,
+        }
+    }
+
+    #[test]
+    fn n12_an_answer_on_a_new_connection_says_what_a_cold_one_costs_and_nothing_else() {
+        let mut origin = Origin::default();
+        origin.answered(ms(1500), &fetch(Lane::Demand), ConnectionUse::New);
+        assert_eq!(origin.link().cold, ms(500));
+        assert_eq!(origin.estimator.estimate().first_byte, None);
+        origin.answered(ms(1070), &fetch(Lane::Demand), ConnectionUse::Reused);
+        assert_eq!(origin.estimator.estimate().first_byte, Some(ms(70)));
+        assert_eq!(origin.link().cold, ms(500));
+    }
+
+    #[test]
+    fn p3_a_request_is_cheap_where_a_body_was_read_to_its_end() {
+        let failed = FetchOutcome::Cancelled;
+        for (lane, outcome, cost) in [
+            (Lane::Demand, FetchOutcome::Complete, ms(80)),
+            (Lane::Demand, failed, ms(240)),
+            (Lane::Bulk(0), FetchOutcome::Complete, ms(240)),
+        ] {
+            let mut origin = Origin::default();
+            assert_eq!(origin.open_cost(), ms(240), "three round trips of the guess");
+            origin.ended(ms(2000), &fetch(lane), &outcome);
+            assert_eq!(origin.open_cost(), cost, "{lane:?} {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn n12_the_rate_of_a_short_body_counts_at_its_end() {
+        let mut origin = Origin::default();
+        let mut running = fetch(Lane::Demand);
+        origin.answered(ms(1000), &running, ConnectionUse::New);
+        running.answered = Some(ms(1000));
+        running.meter.begin(ms(1000));
+        running.meter.add(ms(1010), 100_000);
+        origin.ended(ms(1010), &running, &FetchOutcome::Complete);
+        assert_eq!(origin.estimator.estimate().rate, Some(10_000_000));
     }
 }

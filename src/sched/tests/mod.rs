@@ -16,6 +16,7 @@ mod slots;
 mod smoke;
 mod told;
 mod trying;
+mod turns;
 mod waiting;
 mod whole;
 mod withdrawing;

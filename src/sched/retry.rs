@@ -82,7 +82,7 @@ impl Retries {
 
     /// Nothing is known about `range` any more.
     pub(crate) fn forget(&mut self, range: ByteRange) {
-        if range.is_empty() || !self.0.iter().any(|known| known.range.overlaps(range)) {
+        if !self.0.iter().any(|known| known.range.overlaps(range)) {
             return;
         }
         let mut kept = Vec::with_capacity(self.0.len() + 1);
@@ -247,5 +247,19 @@ mod tests {
         assert_eq!(draw(3), draw(3));
         assert_ne!(draw(3), draw(4));
         assert_eq!(Rng::new(1).below(0), 0);
+    }
+
+    /// The first numbers that splitmix64 gives for the seed 0, as its authors tell them.
+    #[test]
+    fn the_numbers_are_those_of_splitmix64() {
+        let mut rng = Rng::new(0);
+        let numbers = [rng.next(), rng.next(), rng.next()];
+        assert_eq!(numbers, [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f]);
+        assert_eq!(Rng::new(0).unit(), (0xe220_a839_7b1d_cdaf_u64 >> 11) as f64 / 2f64.powi(53));
+    }
+
+    #[test]
+    fn n4_a_range_whose_attempts_are_used_up_is_left_alone_for_half_a_minute() {
+        assert_eq!(Retries::cool_down(Micros(7)), Micros(30_000_007));
     }
 }

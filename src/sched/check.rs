@@ -114,3 +114,32 @@ impl Scheduler {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Tunables;
+    use crate::ids::{OriginId, ResourceId};
+    use crate::sched::Event;
+    use crate::time::Micros;
+
+    /// Of 600 events about a map of so many runs, how many are followed by a check.
+    fn checks(runs: u64) -> usize {
+        let mut scheduler = Scheduler::new(Tunables::default(), 1, 0);
+        let covered = (0..runs).map(|run| ByteRange::at(run * 100, 10)).collect();
+        let (resource, origin, len, online) = (ResourceId(1), OriginId(1), None, true);
+        let opened = Event::ResourceOpened { resource, origin, len, covered, online };
+        scheduler.handle(Micros(0), opened, &mut Vec::new());
+        let mut due = |_: &usize| {
+            scheduler.handle(Micros(0), Event::Tick, &mut Vec::new());
+            scheduler.is_check_due()
+        };
+        (0..600).filter(|event| due(event)).count()
+    }
+
+    #[test]
+    fn a_large_map_is_checked_now_and_then_and_a_small_one_always() {
+        assert_eq!(checks(256), 600);
+        assert_eq!(checks(257), 2);
+    }
+}

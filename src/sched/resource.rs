@@ -337,4 +337,17 @@ mod tests {
         resource.declared = Some(500_000);
         assert_eq!(grows(&resource), [(true, None)]);
     }
+
+    #[test]
+    fn p1_the_window_of_the_reader_that_read_last_is_the_primary_one() {
+        let config = ReadaheadConfig::default();
+        let mut resource = resource(Some(100 * MIB));
+        resource.cursors.open(ReaderId(2), 0);
+        for reader in [READER, ReaderId(2)] {
+            resource.cursors.moved(reader, 7, 0, Micros(0), &config);
+        }
+        let windows = resource.windows(Micros(0), &config);
+        let primary: Vec<_> = windows.iter().map(|w| (w.reader.0, w.primary)).collect();
+        assert_eq!(primary, [(2, true), (1, false)]);
+    }
 }

@@ -202,3 +202,14 @@ fn a_clock_that_goes_back_is_held() {
     assert_eq!(told.next(), Some((1020, TimeoutReason::SeekGrace)));
     assert_eq!(told.scheduler.now, Micros::from_millis(1000));
 }
+
+#[test]
+fn p9_what_is_believed_about_an_origin_is_shown() {
+    let mut told = waiting();
+    let origin = super::told::ORIGIN;
+    assert_eq!(told.scheduler.estimate(origin), crate::sched::Estimate::default());
+    told.begin(1, ByteRange::new(0, 4 * MIB));
+    told.at = 1100;
+    told.written(1, ByteRange::new(0, 1_000_000));
+    assert_eq!(told.scheduler.estimate(origin).rate, Some(10_000_000));
+}

@@ -316,6 +316,10 @@ mod tests {
         connections.taken();
         assert!(!connections.has_idle());
         connections.returned();
+        assert!(connections.has_idle());
+        connections.taken();
+        assert!(!connections.has_idle());
+        connections.returned();
         connections.returned();
         connections.taken();
         assert!(connections.has_idle());

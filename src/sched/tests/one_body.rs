@@ -129,3 +129,16 @@ fn e10_a_whole_body_that_has_begun_stays_and_one_that_begins_later_goes() {
     assert_eq!(stopped(&told.begin_whole(1)), [], "it is ending already");
     assert_eq!(told.scheduler.fetches.whole(RESOURCE).map(|(id, _)| id), Some(FetchId(2)));
 }
+
+/// Whatever is missing of it would have to come from its start on.
+#[test]
+fn e10_a_body_that_broke_backs_off_as_a_whole() {
+    let mut told = streaming(MIB);
+    told.tell(Event::Shrunk { resource: RESOURCE, range: ByteRange::new(0, 10) });
+    told.tell(Event::ReaderOpened { resource: RESOURCE, reader: ReaderId(2), position: 0 });
+    let (reader, demand, range) = (ReaderId(2), DemandId(9), ByteRange::at(5 * MIB, MIB));
+    told.tell(Event::Demand { reader, demand, range, urgency: Urgency::Blocked });
+    told.fail(1, Remedy::Retry { after: None });
+    assert_eq!(started(&told.demand(2, 5)), []);
+    assert_eq!(started(&told.tick(1250)), [(2, ByteRange::new(0, LEN), 2)]);
+}

@@ -1,7 +1,7 @@
 //! What is looked at again later, and when: told to the scheduler directly.
 
 use super::MIB;
-use super::told::{READER, RESOURCE, Told, failed, no_readahead, stopped};
+use super::told::{READER, RESOURCE, Told, failed, no_readahead, started, stopped};
 use crate::byte_range::ByteRange;
 use crate::sched::{Class, Event, TimeoutReason, Urgency};
 use crate::time::Micros;
@@ -212,4 +212,18 @@ fn p9_what_is_believed_about_an_origin_is_shown() {
     told.at = 1100;
     told.written(1, ByteRange::new(0, 1_000_000));
     assert_eq!(told.scheduler.estimate(origin).rate, Some(10_000_000));
+}
+
+/// The second far seek within 300 ms; going on from there is no scrubbing any more.
+#[test]
+fn p5_while_the_user_scrubs_a_read_asks_for_little() {
+    let mut told = Told::demands_only(&[]);
+    let mut asked = |at: u64, id: u64, place: u64| {
+        told.at = at;
+        started(&told.demand(id, place)).iter().map(|start| start.1.len()).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(0, 1, 0), [400_000]);
+    assert_eq!(asked(1000, 2, 30 * MIB), [400_000]);
+    assert_eq!(asked(1200, 3, 60 * MIB), [64 << 10]);
+    assert_eq!(asked(1201, 4, 60 * MIB + (256 << 10)), [400_000]);
 }

@@ -1,6 +1,6 @@
 //! Whose turn it is, and what is left to run: told to the scheduler directly.
 
-use super::told::{RESOURCE, Told, no_readahead, started, stopped};
+use super::told::{ORIGIN, RESOURCE, Told, no_readahead, started, stopped};
 use super::{KIB, MIB, cancelled, fast, of_class};
 use crate::byte_range::ByteRange;
 use crate::ids::{DemandId, FetchId, HintId, OriginId, ReaderId, ResourceId};
@@ -175,7 +175,9 @@ fn p6_bytes_that_come_late_are_not_asked_for_any_more() {
     assert_eq!(stopped(&told.written(1, ByteRange::new(1000, 300_000))), [1]);
     let waiting = |told: &Told| told.scheduler.view(RESOURCE).wanted.first().map(|r| r.start);
     assert_eq!(waiting(&told), Some(700_000));
-    told.written(1, ByteRange::new(300_000, 750_000));
+    told.written(1, ByteRange::new(300_000, 740_000));
+    assert_eq!(waiting(&told), Some(740_000));
+    told.written(1, ByteRange::new(740_000, 750_000));
     assert_eq!(waiting(&told), Some(750_000));
 }
 
@@ -203,4 +205,51 @@ fn p2_a_fetch_that_was_cancelled_is_forgotten_when_it_has_ended() {
     assert_eq!(told.scheduler.view(RESOURCE).in_flight.len(), 1, "it may still bring something");
     told.end(1, FetchOutcome::Cancelled);
     assert_eq!(told.scheduler.view(RESOURCE).in_flight, []);
+}
+
+/// What has come to its end by itself leaves a connection that can be used again.
+#[test]
+fn p6_a_fetch_that_has_brought_everything_is_not_stopped_for_being_needless() {
+    let mut told = Told::new(&[], |tunables| {
+        no_readahead(tunables);
+        tunables.fetch.wait_max = 100_000;
+    });
+    let short = ByteRange::at(FAR.start, 1000);
+    told.hint(1, ByteRange::new(0, 3 * MIB));
+    told.hint(2, short);
+    told.begin(1, ByteRange::new(0, 3 * MIB));
+    told.begin(2, short);
+    told.written(2, short);
+    told.written(1, ByteRange::new(0, 1000));
+    assert_eq!(started(&told.demand(1, 300_000)).len(), 1);
+    assert_eq!(stopped(&told.written(1, ByteRange::new(1000, 350_000))), [3]);
+}
+
+/// A request that is waited for no longer because the running one is alive after all.
+#[test]
+fn p3_the_first_byte_of_a_late_answer_takes_back_what_was_to_replace_it() {
+    let mut told = Told::new(&[], |tunables| {
+        no_readahead(tunables);
+        tunables.fetch.max_fetches = 1;
+    });
+    let queued = |told: &Told| told.scheduler.origins[&ORIGIN].queue.of(RESOURCE).count();
+    told.demand(1, 0);
+    told.demand(2, 100_000);
+    assert_eq!((started(&told.tick(600)), queued(&told)), (vec![], 1));
+    told.begin(1, ByteRange::new(0, 400_000));
+    told.written(1, ByteRange::new(0, 1000));
+    assert_eq!(queued(&told), 0);
+}
+
+#[test]
+fn p9_what_waits_for_a_slot_and_what_backs_off_beside_it_are_shown_as_one() {
+    let mut told = Told::new(&[], |tunables| {
+        no_readahead(tunables);
+        tunables.fetch.max_fetches = 1;
+    });
+    told.demand(1, 500_000);
+    told.fail(1, crate::sched::Remedy::Retry { after: None });
+    second(&mut told, FAR, Urgency::Blocked);
+    told.hint(1, ByteRange::new(0, 500_000));
+    assert_eq!(told.scheduler.view(RESOURCE).wanted, [ByteRange::new(0, 900_000)]);
 }

@@ -105,9 +105,6 @@ impl AssetStore {
             to_trash(layout, &layout.object(&entry.key).1, &entry.key)?
         } else {
             let paths = layout.asset(&entry.key);
-            if is_held_here(&paths.folder) {
-                return Ok(Removed::Busy);
-            }
             let alone = StoreLock::alone(layout)?;
             let last_used = is_there(&paths.lock, Kind::File)?.and_then(|m| m.modified().ok());
             if seen.is_some() && last_used.is_some_and(|at| Some(at) > seen) {

@@ -55,8 +55,9 @@ pub(crate) struct Hold {
 impl Hold {
     /// Takes the asset, or gives `None` if it is somebody else's. Makes the folder that the lock file is in.
     pub(crate) fn take(layout: &Layout, paths: &AssetPaths) -> Result<Option<Self>, StorageError> {
-        let Some(registered) = Registered::enter(&paths.folder) else { return Ok(None) };
+        // First: who has the store to itself has the asset for a moment only, and is waited for.
         let _shared = StoreLock::shared(layout)?;
+        let Some(registered) = Registered::enter(&paths.folder) else { return Ok(None) };
         make_folder(&paths.all)?;
         make_folder(&paths.shelf)?;
         Self::lock(paths, registered)

@@ -1,6 +1,7 @@
 //! Who may have an asset, and what it gives.
 
 use super::*;
+use crate::assets::lock::{Hold, StoreLock};
 
 #[test]
 fn a4_a_reopened_asset_gives_what_is_covered_at_once() {
@@ -75,6 +76,37 @@ fn a7_an_asset_has_one_holder_over_all_stores_of_a_process() {
     let writer = Writer::new(bench.held(BOOT));
     drop(writer);
     drop(bench.held(BOOT));
+}
+
+/// Whoever looks whether an asset may go has it for a moment; the next one waits that long instead of hearing
+/// that somebody has it open.
+#[test]
+fn a7_who_clears_up_is_waited_for() {
+    let bench = Bench::new();
+    Writer::new(bench.held(BOOT)).journal.close().expect("closed");
+    let store = bench.store(BOOT);
+    let meanwhile = |ask: &(dyn Fn() -> bool + Sync)| {
+        let layout = &store.inner.layout;
+        let alone = StoreLock::alone(layout).expect("locked");
+        let hold = Hold::take_under(&alone, &layout.asset(&key("film"))).expect("asked");
+        assert!(hold.is_some());
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(ask);
+            // Long enough for an answer that does not wait.
+            for _ in 0..2000 {
+                if asked.is_finished() {
+                    break;
+                }
+                std::thread::yield_now();
+            }
+            drop(hold);
+            drop(alone);
+            asked.join().expect("asked")
+        })
+    };
+    let acquire = || matches!(store.acquire(&key("film"), false), Ok(Acquired::Held(_)));
+    assert!(meanwhile(&acquire));
+    assert!(meanwhile(&|| matches!(store.remove(&key("film")), Ok(Removed::Gone))));
 }
 
 /// The same as from another process: a lock of the file that is not in this process's register.

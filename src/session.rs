@@ -73,7 +73,7 @@ pub(crate) struct Tally {
 impl Tally {
     fn add(&mut self, reader: &ReaderState) {
         self.hits += reader.hits.load(Ordering::Relaxed);
-        self.waits += reader.waits.load(Ordering::Relaxed);
+        self.waits += reader.waits.load(Ordering::Acquire);
         self.bytes_read += reader.bytes_read.load(Ordering::Relaxed);
     }
 }

@@ -223,7 +223,6 @@ impl Cursor {
         {
             return demanded;
         }
-        self.shared.waits.fetch_add(1, Ordering::Relaxed);
         let engine = &self.session.engine().shared;
         let demand = DemandId(engine.names.demand.next());
         let demanded = Demanded { demand, at: self.position };
@@ -235,6 +234,8 @@ impl Cursor {
             range: ByteRange::at(self.position, wanted as u64),
             urgency: Urgency::Blocked,
         });
+        // Counted once it is told: whoever sees the count knows that the wait has begun.
+        self.shared.waits.fetch_add(1, Ordering::Release);
         demanded
     }
 

@@ -1,9 +1,11 @@
 //! Ends, true and false: E2, E3, E10, N7, defects 2 and 21.
 
 use std::io::{Read, Seek, SeekFrom};
+use std::thread;
 
 use kithara_file::origin::Framing;
 
+use crate::stage::*;
 use crate::support::*;
 
 /// E2, defect 2: a connection that closes early is a retry, never an end.
@@ -132,13 +134,21 @@ fn e2_a_close_delimited_body_that_was_cut_is_no_end() {
     let origin = Origin::start();
     origin.put("/file", Content::pattern(300_000).no_ranges());
     origin.rule("/file", Rule::framing(Framing::Close).and(Rule::close_after(100_000)).once());
-    origin.rule("/file", Rule::framing(Framing::Close));
+    // The check waits until a read does: a failure that nobody waits for is tried again instead.
+    let gate = Gate::new();
+    origin.rule("/file", Rule::framing(Framing::Close).and(Rule::gate_head(&gate)));
     let session = open(&engine(quick()), &origin);
     let mut reader = session.reader();
     let mut buf = vec![0; 100_000];
     reader.read_exact(&mut buf).unwrap();
     assert!(pattern::check(&buf, 0, 0));
-    let error = failed_read(&mut reader);
+    let before = session.snapshot().waits;
+    let error = thread::scope(|scope| {
+        let read = scope.spawn(|| failed_read(&mut reader));
+        until("the read to wait", || session.snapshot().waits > before);
+        gate.open();
+        read.join().unwrap()
+    });
     assert!(matches!(error, Error::Truncated { at: 100_000 }), "{error:?}");
     assert!(!error.is_fatal());
 }

@@ -5,7 +5,7 @@ use super::{KIB, MIB, cancelled, fast, of_class};
 use crate::byte_range::ByteRange;
 use crate::ids::{DemandId, FetchId, HintId, OriginId, ReaderId, ResourceId};
 use crate::sched::sim::ms;
-use crate::sched::{Action, Class, Event, FetchOutcome, Urgency};
+use crate::sched::{Action, BodyShape, Class, ConnectionUse, Event, FetchOutcome, Urgency};
 
 const FAR: ByteRange = ByteRange { start: 50 * MIB, end: 53 * MIB };
 
@@ -232,12 +232,26 @@ fn p3_the_first_byte_of_a_late_answer_takes_back_what_was_to_replace_it() {
         no_readahead(tunables);
         tunables.fetch.max_fetches = 1;
     });
+    let reused = |told: &mut Told, fetch: u64, range: ByteRange| {
+        let (shape, connection) = (BodyShape::Part(range), ConnectionUse::Reused);
+        told.tell(Event::FetchStarted { fetch: FetchId(fetch), shape, connection });
+    };
+    for fetch in 1..=3 {
+        let range = ByteRange::at(fetch * MIB, 10);
+        told.hint(fetch, range);
+        told.at += 80;
+        reused(&mut told, fetch, range);
+        told.written(fetch, range);
+        told.complete(fetch);
+    }
     let queued = |told: &Told| told.scheduler.origins[&ORIGIN].queue.of(RESOURCE).count();
-    told.demand(1, 0);
-    told.demand(2, 100_000);
-    assert_eq!((started(&told.tick(600)), queued(&told)), (vec![], 1));
-    told.begin(1, ByteRange::new(0, 400_000));
-    told.written(1, ByteRange::new(0, 1000));
+    told.demand(1, 50 * MIB);
+    told.demand(2, 50 * MIB + 100_000);
+    assert_eq!((started(&told.tick(told.at + 600)), queued(&told)), (vec![], 1));
+    let range = ByteRange::at(50 * MIB, 400_000);
+    reused(&mut told, 4, range);
+    assert_eq!(queued(&told), 1, "the head of an answer brings nothing yet");
+    told.written(4, ByteRange::at(range.start, 1000));
     assert_eq!(queued(&told), 0);
 }
 

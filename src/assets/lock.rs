@@ -47,7 +47,7 @@ pub(crate) fn is_held_here(folder: &Path) -> bool {
 /// The asset is ours until this is dropped: nobody else writes, evicts or removes it.
 #[derive(Debug)]
 pub(crate) struct Hold {
-    // Fields drop in this order: the file lock goes before the name leaves the register.
+    // The file lock goes first, see `drop`; then the name leaves the register.
     file: File,
     _registered: Registered,
 }
@@ -94,10 +94,43 @@ impl Hold {
     }
 }
 
+#[cfg(test)]
+impl Hold {
+    /// What is locked.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+#[cfg(test)]
+impl StoreLock {
+    /// What is locked.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Drop for Hold {
+    /// Closing the file alone would not do: a process that is being started has a copy of it for a moment,
+    /// and the lock with it.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!(%error, "lock of an asset not given back; it goes with its file");
+        }
+    }
+}
+
 /// The store's lock, until dropped.
 #[derive(Debug)]
 pub(crate) struct StoreLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for StoreLock {
+    /// See [`Hold`].
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 impl StoreLock {
@@ -121,7 +154,7 @@ impl StoreLock {
                 Err(StorageError::new("locking the store", error).at(path))
             }
             // Where there are no locks no asset is ever taken, so there is nothing to keep apart.
-            _ => Ok(Self { _file: file }),
+            _ => Ok(Self { file }),
         }
     }
 }

@@ -109,6 +109,26 @@ fn a7_who_clears_up_is_waited_for() {
     assert!(meanwhile(&|| matches!(store.remove(&key("film")), Ok(Removed::Gone))));
 }
 
+/// A process that is started somewhere else in the program has a copy of every open file for a moment.
+#[cfg(unix)]
+#[test]
+fn a7_a_copy_of_the_lock_file_keeps_nobody_out() {
+    use std::os::fd::AsFd;
+    let bench = Bench::new();
+    Writer::new(bench.held(BOOT)).journal.close().expect("closed");
+    let store = bench.store(BOOT);
+    let paths = store.inner.layout.asset(&key("film"));
+    let copies: Vec<_> = {
+        let alone = StoreLock::alone(&store.inner.layout).expect("locked");
+        let hold = Hold::take_under(&alone, &paths).expect("asked").expect("free");
+        [alone.file(), hold.file()].map(|file| file.as_fd().try_clone_to_owned()).into()
+    };
+    assert!(copies.iter().all(|copy| copy.is_ok()));
+    drop(bench.held(BOOT));
+    assert_eq!(store.remove(&key("film")).expect("asked"), Removed::Gone);
+    drop(copies);
+}
+
 /// The same as from another process: a lock of the file that is not in this process's register.
 #[test]
 fn a7_an_asset_that_another_process_holds_is_elsewhere_and_stays() {

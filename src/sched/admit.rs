@@ -15,6 +15,10 @@ use crate::sched::resource::Transfer;
 use crate::sched::segment_map::SegmentState;
 use crate::time::Micros;
 
+/// Connections that blocked reads take turns over: a seek finds one idle while the other is busy with what
+/// the seek before asked for, and each is used often enough to keep its window open.
+const DEMAND_CONNECTIONS: usize = 2;
+
 /// One origin: its queue, its connections, what was measured.
 #[derive(Debug, Default)]
 pub(crate) struct Origin {
@@ -65,9 +69,13 @@ impl Origin {
         }
     }
 
-    /// Blocked reads have a lane of their own; the rest takes turns over the others.
-    fn lane(&mut self, urgent: bool, bulk_lanes: u8) -> Lane {
-        if urgent {
+    /// Blocked reads have a lane of their own; the rest takes turns over the others. While the only
+    /// connection of that lane is busy, near read-ahead makes the second one: the next seek finds it warm.
+    /// `busy` is how many requests run over the lane of blocked reads.
+    fn lane(&mut self, class: Class, busy: usize, bulk_lanes: u8) -> Lane {
+        let idle = self.lanes.get(&Lane::Demand).is_some_and(|connections| connections.has_idle());
+        let spare = class <= Class::Near && busy > 0 && busy < DEMAND_CONNECTIONS && !idle;
+        if class <= Class::FirstWindow || spare {
             return Lane::Demand;
         }
         let lane = Lane::Bulk(self.next_bulk);
@@ -176,7 +184,9 @@ impl Scheduler {
         let last_error = resource.retries.at(range.start).map(|known| known.error.clone());
         let attempt = resource.retries.attempt(range);
         resource.map.take(range, id);
-        let lane = origin.lane(class <= Class::FirstWindow || !resource.probed, self.bulk_lanes);
+        let urgency = if resource.probed { class } else { Class::Blocked };
+        let busy = self.fetches.over(origin_id, Lane::Demand);
+        let lane = origin.lane(urgency, busy, self.bulk_lanes);
         resource.probed = true;
         let reader = segment.reader.and_then(|reader| resource.cursors.one_mut(reader));
         if let Some(stream) = reader.and_then(|cursor| cursor.stream.as_mut()) {

@@ -215,6 +215,11 @@ impl Inflight {
         self.all().filter(|(_, fetch)| fetch.origin == origin).count() as u32
     }
 
+    /// How many requests run over `lane` of `origin`.
+    pub(crate) fn over(&self, origin: OriginId, lane: Lane) -> usize {
+        self.all().filter(|(_, fetch)| fetch.origin == origin && fetch.lane == lane).count()
+    }
+
     /// Read-ahead, hints and fill in flight over all origins, in bytes.
     pub(crate) fn speculative_bytes(&self) -> u64 {
         self.all()

@@ -121,11 +121,27 @@ fn d2_closing_a_reader_stops_what_only_it_wanted() {
     sim.close_reader(reader);
     sim.run_for(ms(30));
     assert!(!cancelled(&sim).is_empty());
-    let (requests, bytes) = (sim.requests.len(), sim.counts.bytes);
+    let requests = sim.requests.len();
+    // What was as good as done comes to its end.
+    sim.run_for(ms(300));
+    let bytes = sim.counts.bytes;
     sim.run_for(ms(60_000));
     assert_eq!(sim.requests.len(), requests);
     assert_eq!(sim.counts.bytes, bytes);
     assert_eq!(sim.scheduler.next_timeout(), None);
+}
+
+/// The connection that the first of them took is busy for a while; read-ahead has made another one.
+#[test]
+fn p3_two_seeks_in_a_row_find_a_warm_connection_each() {
+    let mut sim = fast();
+    let reader = playing(&mut sim);
+    sim.seek(reader, 150 * MIB);
+    sim.read(reader);
+    sim.run_for(ms(15));
+    sim.seek(reader, 50 * MIB);
+    let waited = sim.run_until_ready(reader);
+    assert!(waited <= ms(145), "{waited:?}: a round trip, and 40 ms in the queue behind the first");
 }
 
 #[test]

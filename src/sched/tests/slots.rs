@@ -92,12 +92,13 @@ fn p2_the_speculation_budget_holds_over_all_origins_but_not_for_a_blocked_read()
 
 #[test]
 fn p2_bulk_requests_take_turns_over_their_lanes_and_the_first_of_all_is_a_probe() {
-    let mut sim = fast().bulk_lanes(2).slots(5);
-    for place in 0..4 {
+    let mut sim = fast().bulk_lanes(2).slots(6);
+    for place in 0..5 {
         sim.hint(ByteRange::at(place * 20 * MIB, MIB), None);
     }
     let lanes: Vec<Lane> = sim.requests.iter().map(|request| request.lane).collect();
-    assert_eq!(lanes, [Lane::Demand, Lane::Bulk(0), Lane::Bulk(1), Lane::Bulk(0)]);
+    let (probe, spare) = (Lane::Demand, Lane::Demand);
+    assert_eq!(lanes, [probe, spare, Lane::Bulk(0), Lane::Bulk(1), Lane::Bulk(0)]);
 }
 
 #[test]

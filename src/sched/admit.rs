@@ -46,13 +46,14 @@ impl Origin {
     fn expected(&self, lane: Lane) -> Micros {
         let warm = self.lanes.get(&lane).is_some_and(|connections| connections.has_idle());
         let link = self.link();
-        if warm { link.first_byte } else { link.cold }
+        let alone = if warm { link.first_byte } else { link.cold };
+        alone + self.estimator.queue()
     }
 
     /// A fetch got its answer.
     pub(crate) fn answered(&mut self, now: Micros, fetch: &Fetch, connection: ConnectionUse) {
         let warm = connection == ConnectionUse::Reused;
-        self.estimator.answered(now.since(fetch.started), warm);
+        self.estimator.answered(now.since(fetch.started), warm, fetch.loaded);
         self.estimator.body_began(now);
         self.lanes.entry(fetch.lane).or_default().answered(connection);
     }
@@ -209,6 +210,7 @@ impl Scheduler {
             last_error,
             started: self.now,
             expected,
+            loaded: origin.estimator.is_loaded(),
             answered: None,
             last: self.now,
             received: 0,

@@ -86,10 +86,36 @@ impl Meter {
     }
 }
 
+/// The first-byte times measured last.
+#[derive(Debug, Clone, Default)]
+struct FirstBytes(VecDeque<Micros>);
+
+impl FirstBytes {
+    fn add(&mut self, after: Micros) {
+        self.0.push_back(after);
+        if self.0.len() > RECENT {
+            self.0.pop_front();
+        }
+    }
+
+    fn least(&self) -> Option<Micros> {
+        self.0.iter().min().copied()
+    }
+
+    fn median(&self) -> Option<Micros> {
+        let mut sorted: Vec<Micros> = self.0.iter().copied().collect();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).copied()
+    }
+}
+
 /// Everything measured about one origin.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Estimator {
-    warm: VecDeque<Micros>,
+    /// Over a connection used before, while nothing else came in.
+    warm: FirstBytes,
+    /// The same while other bodies came in: their bytes stand in the queue before it.
+    loaded: FirstBytes,
     cold: Option<Micros>,
     flow: Option<f64>,
     path: Meter,
@@ -97,16 +123,26 @@ pub(crate) struct Estimator {
 }
 
 impl Estimator {
-    /// An answer began `after` its request was sent; `warm` if over a connection used before.
-    pub(crate) fn answered(&mut self, after: Micros, warm: bool) {
-        if !warm {
-            self.cold = Some(after);
-            return;
+    /// An answer began `after` its request was sent; `warm` if over a connection used before, `loaded` if
+    /// other bodies were coming in then.
+    pub(crate) fn answered(&mut self, after: Micros, warm: bool, loaded: bool) {
+        match (warm, loaded) {
+            (true, false) => self.warm.add(after),
+            (true, true) => self.loaded.add(after),
+            (false, _) => self.cold = Some(after),
         }
-        self.warm.push_back(after);
-        if self.warm.len() > RECENT {
-            self.warm.pop_front();
-        }
+    }
+
+    /// Whether a body is coming in.
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.streaming > 0
+    }
+
+    /// How much later a first byte comes for what stands in the queue before it now.
+    pub(crate) fn queue(&self) -> Micros {
+        let loaded = self.loaded.median().filter(|_| self.is_loaded());
+        let alone = self.warm.median();
+        loaded.zip(alone).map_or(Micros(0), |(loaded, alone)| loaded.since(alone))
     }
 
     /// One more body is coming in.
@@ -138,8 +174,9 @@ impl Estimator {
 
     /// What to reckon with.
     pub(crate) fn link(&self) -> Link {
-        let first_byte = self.median().unwrap_or(FIRST_BYTE_GUESS);
-        let round_trip = self.warm.iter().min().copied().unwrap_or(FIRST_BYTE_GUESS);
+        let first_byte = self.first_byte().unwrap_or(FIRST_BYTE_GUESS);
+        let least = [self.warm.least(), self.loaded.least()].into_iter().flatten().min();
+        let round_trip = least.unwrap_or(FIRST_BYTE_GUESS);
         let cold = self.cold.unwrap_or(first_byte + Micros(2 * round_trip.0)).max(first_byte);
         let flow = self.flow.unwrap_or(RATE_GUESS).max(1.0);
         let path = self.path.rate().unwrap_or(RATE_GUESS).max(flow);
@@ -148,13 +185,11 @@ impl Estimator {
 
     /// What to show.
     pub(crate) fn estimate(&self) -> Estimate {
-        Estimate { first_byte: self.median(), rate: self.flow.map(|rate| rate as u64) }
+        Estimate { first_byte: self.first_byte(), rate: self.flow.map(|rate| rate as u64) }
     }
 
-    fn median(&self) -> Option<Micros> {
-        let mut sorted: Vec<Micros> = self.warm.iter().copied().collect();
-        sorted.sort_unstable();
-        sorted.get(sorted.len() / 2).copied()
+    fn first_byte(&self) -> Option<Micros> {
+        self.warm.median().or(self.loaded.median())
     }
 }
 
@@ -212,9 +247,9 @@ mod tests {
     #[test]
     fn n12_first_byte_is_the_median_and_the_round_trip_the_least_of_warm_answers() {
         let mut estimator = Estimator::default();
-        estimator.answered(ms(500), false);
+        estimator.answered(ms(500), false, false);
         for after in [50, 40, 90] {
-            estimator.answered(ms(after), true);
+            estimator.answered(ms(after), true, false);
         }
         let link = estimator.link();
         assert_eq!((link.round_trip, link.first_byte, link.cold), (ms(40), ms(50), ms(500)));
@@ -224,11 +259,32 @@ mod tests {
     #[test]
     fn old_first_byte_times_are_forgotten() {
         let mut estimator = Estimator::default();
-        estimator.answered(ms(1), true);
+        estimator.answered(ms(1), true, false);
         for _ in 0..32 {
-            estimator.answered(ms(70), true);
+            estimator.answered(ms(70), true, false);
         }
         assert_eq!(estimator.link().round_trip, ms(70));
+    }
+
+    /// An answer that stood behind read-ahead says nothing about the link alone.
+    #[test]
+    fn n12_answers_under_load_are_kept_apart() {
+        let mut estimator = Estimator::default();
+        for after in [70, 90, 80] {
+            estimator.answered(ms(after), true, true);
+        }
+        let link = estimator.link();
+        assert_eq!((link.round_trip, link.first_byte), (ms(70), ms(80)), "better than a guess");
+        for after in [44, 42, 43] {
+            estimator.answered(ms(after), true, false);
+        }
+        let link = estimator.link();
+        assert_eq!((link.round_trip, link.first_byte), (ms(42), ms(43)));
+        assert_eq!(estimator.queue(), ms(0), "nothing is coming in");
+        estimator.body_began(ms(0));
+        assert_eq!(estimator.queue(), ms(37));
+        estimator.body_ended(ms(9), None);
+        assert_eq!(estimator.queue(), ms(0));
     }
 
     /// N12: what sat in a buffer and came at once says nothing about the link.
@@ -284,14 +340,14 @@ mod tests {
     fn n12_the_median_and_the_last_32_answers_count() {
         let mut estimator = Estimator::default();
         for after in [10, 20, 30, 40, 50] {
-            estimator.answered(ms(after), true);
+            estimator.answered(ms(after), true, false);
         }
         assert_eq!(estimator.estimate().first_byte, Some(ms(30)));
         for _ in 0..27 {
-            estimator.answered(ms(70), true);
+            estimator.answered(ms(70), true, false);
         }
         assert_eq!(estimator.link().round_trip, ms(10), "the first one of 32");
-        estimator.answered(ms(70), true);
+        estimator.answered(ms(70), true, false);
         assert_eq!(estimator.link().round_trip, ms(20));
     }
 

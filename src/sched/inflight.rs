@@ -39,6 +39,8 @@ pub(crate) struct Fetch {
     pub(crate) started: Micros,
     /// How long its first byte was expected to take.
     pub(crate) expected: Micros,
+    /// Whether other bodies were coming in when it was sent.
+    pub(crate) loaded: bool,
     /// When its body began.
     pub(crate) answered: Option<Micros>,
     /// When it last brought bytes, or was sent.

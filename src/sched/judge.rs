@@ -141,6 +141,7 @@ mod tests {
             last_error: None,
             started: ms(0),
             expected: ms(100),
+            loaded: false,
             answered: (head > 0).then_some(ms(100)),
             last: ms(1000),
             received: head,

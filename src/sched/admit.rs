@@ -253,6 +253,7 @@ mod tests {
             last_error: None,
             started: ms(1000),
             expected: ms(0),
+            loaded: false,
             answered: None,
             last: ms(1000),
             received: 0,

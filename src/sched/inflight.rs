@@ -258,6 +258,7 @@ mod tests {
             last_error: None,
             started: Micros(1000),
             expected: Micros(50),
+            loaded: false,
             answered: None,
             last: Micros(1000),
             received: 0,

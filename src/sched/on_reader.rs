@@ -108,13 +108,15 @@ impl Scheduler {
         let config = &self.tunables.readahead;
         let most = self.tunables.fetch.segment_max.saturating_mul(2);
         let reach = resource.reach(reader, self.now, config, most);
+        if !resource.playing
+            && let Some(cursor) = resource.cursors.one_mut(reader)
+        {
+            // What is read during a pause is no measure of how fast the media plays.
+            cursor.consumption.rest(self.now);
+        }
         let WentFar(far) = resource.cursors.moved(reader, position, reach, self.now, config);
         let dry = !resource.map.is_covered_at(position);
-        let playing = resource.playing;
         if let Some(cursor) = resource.cursors.one_mut(reader) {
-            if !playing {
-                cursor.consumption.rest(self.now);
-            }
             if let Some(stream) = &mut cursor.stream
                 && dry
                 && stream.confirmed

@@ -49,7 +49,7 @@ impl Scheduler {
         let Some(fetch) = self.fetches.one(id) else {
             return;
         };
-        let useless = fetch.whole && fetch.head < fetch.end && self.is_needless(fetch);
+        let useless = fetch.head < fetch.end && self.is_needless(fetch);
         if useless || (fetch.is_past_its_end() && !self.take_back(id, out)) {
             self.cancel(id, out);
         }

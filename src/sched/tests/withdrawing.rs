@@ -1,6 +1,7 @@
 //! Demands that are taken back, and what the view shows of what waits: told to the scheduler directly.
 
 use super::MIB;
+use super::told::Told;
 use crate::byte_range::ByteRange;
 use crate::config::Tunables;
 use crate::ids::{DemandId, FetchId, HintId, OriginId, ReaderId, ResourceId};
@@ -135,4 +136,24 @@ fn p9_the_view_shows_what_waits_merged_and_without_what_is_in_flight() {
     assert_eq!(view.in_flight.len(), 1);
     let wanted = [ByteRange::at(20 * MIB, 2 * MIB), ByteRange::at(30 * MIB, MIB)];
     assert_eq!(view.wanted, wanted);
+}
+
+/// What a dropped fetch had received still covered all that the new one was to bring.
+#[test]
+fn p6_a_fetch_is_stopped_when_others_have_brought_its_bytes() {
+    let mut told = Told::new(&[], |tunables| {
+        tunables.readahead.enabled = false;
+        tunables.readahead.whole_file = 0;
+        tunables.fetch.wait_max = 100_000;
+    });
+    told.demand(1, 0);
+    told.begin(1, ByteRange::new(0, 400_000));
+    told.written(1, ByteRange::new(0, 1000));
+    told.demand(2, 300_000);
+    told.begin(2, ByteRange::new(300_000, 700_000));
+    told.written(2, ByteRange::new(300_000, 301_000));
+    told.written(1, ByteRange::new(1000, 700_000));
+    let actions = told.written(2, ByteRange::new(301_000, 302_000));
+    let stopped = |action: &Action| matches!(action, Action::CancelFetch { fetch: FetchId(2) });
+    assert!(actions.iter().any(stopped), "{actions:?}");
 }

@@ -5,18 +5,27 @@ use std::collections::BTreeMap;
 use crate::byte_range::ByteRange;
 use crate::config::Tunables;
 use crate::ids::{OriginId, ResourceId};
+use crate::sched::Event;
 use crate::sched::sim::link::Link;
+use crate::sched::sim::path::{LinkProfile, Path};
+use crate::sched::sim::policy::Policy;
 use crate::sched::sim::store::Store;
 use crate::sched::sim::{Counts, Fault, Happening, Server, Sim, ms};
-use crate::sched::{Event, Scheduler};
 use crate::time::Micros;
 
 impl Sim {
-    /// One resource of `len` bytes behind a link of 100 ms and 20 Mbit/s, its length not known yet.
+    /// The shipped scheduler. One resource of `len` bytes behind a link of 100 ms and 20 Mbit/s, its length not known yet.
     pub(crate) fn new(len: u64) -> Self {
+        Self::driven(len)
+    }
+}
+
+impl<P: Policy> Sim<P> {
+    /// The same world, in which somebody else decides.
+    pub(crate) fn driven(len: u64) -> Self {
         let tunables = Tunables::default();
         let mut sim = Self {
-            scheduler: Scheduler::new(tunables.clone(), 1, 0),
+            scheduler: P::begin(&tunables, 1, 0),
             counts: Counts::default(),
             requests: Vec::new(),
             actions: Vec::new(),
@@ -26,6 +35,7 @@ impl Sim {
             lanes: 1,
             now: Micros(0),
             link: Link::new(ms(100), 2_500_000),
+            path: None,
             server: Server::default(),
             servers: BTreeMap::new(),
             stores: BTreeMap::new(),
@@ -44,10 +54,11 @@ impl Sim {
     fn again(mut self) -> Self {
         assert!(self.readers.is_empty(), "set up the world before anybody reads");
         let store = self.stores[&ResourceId(1)].clone();
-        let mut sim = Self::new(store.len);
-        self.scheduler = Scheduler::new(self.tunables.clone(), self.lanes, self.seed);
+        let mut sim = Self::driven(store.len);
+        self.scheduler = P::begin(&self.tunables, self.lanes, self.seed);
         (sim.scheduler, sim.tunables, sim.seed) = (self.scheduler, self.tunables, self.seed);
         (sim.link, sim.server, sim.lanes) = (self.link, self.server, self.lanes);
+        sim.path = self.path.map(|path| Path::new(path.profile, self.seed));
         sim.stores.clear();
         sim.servers.clear();
         sim.add(
@@ -86,6 +97,13 @@ impl Sim {
         let resource = ResourceId(1 + self.name());
         self.add(resource, origin, len, None, &[], true);
         resource
+    }
+
+    /// A faithful path in place of the plain link: connections with windows of their own, a queue limited in
+    /// bytes, losses.
+    pub(crate) fn profile(mut self, profile: LinkProfile) -> Self {
+        self.path = Some(Path::new(profile, self.seed));
+        self.again()
     }
 
     /// The round trip.
@@ -168,7 +186,7 @@ impl Sim {
     pub(crate) fn stall_all(&mut self) {
         self.agenda.retain(|_, happening| match happening {
             Happening::Arrived(_) | Happening::Answer(_) | Happening::Head(_) => false,
-            Happening::Chunk(..) | Happening::Acked(..) => false,
+            Happening::Chunk(..) | Happening::Acked(..) | Happening::Wire(_) => false,
             Happening::Ended(..) | Happening::Step(_) | Happening::Room => true,
         });
     }

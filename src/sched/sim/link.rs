@@ -1,4 +1,6 @@
-//! One FIFO bottleneck that all connections share, and the connections over it.
+//! The plain link: one FIFO bottleneck that all connections share, and the connections over it.
+//!
+//! It is what the scheduler's own tests run on: quick, and without surprises. `path` is the faithful one.
 //!
 //! A chunk leaves the bottleneck when all before it have; it is there half a round trip later. Each
 //! connection has a congestion window that doubles per round trip, until the queue is full.
@@ -7,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::byte_range::ByteRange;
 use crate::ids::{FetchId, Lane, OriginId, ResourceId};
+use crate::sched::sim::policy::Policy;
 use crate::sched::sim::{Happening, Request, Sim};
 use crate::sched::{BodyShape, ConnectionUse, Event, FetchOutcome};
 use crate::time::Micros;
@@ -104,6 +107,8 @@ pub(crate) struct Flow {
     pub(crate) cancelled: bool,
     /// What happens after the last byte of the body; nothing, if it just stops coming.
     pub(crate) ending: Option<FetchOutcome>,
+    /// Its connection, where the path knows connections.
+    pub(crate) over: Option<u64>,
 }
 
 impl Flow {
@@ -123,11 +128,12 @@ impl Flow {
             paused: false,
             cancelled: false,
             ending: Some(FetchOutcome::Complete),
+            over: None,
         }
     }
 }
 
-impl Sim {
+impl<P: Policy> Sim<P> {
     /// Sends as much of the body as the congestion window allows. Once the queue is full, flows take
     /// turns, a chunk each.
     pub(super) fn pump(&mut self, fetch: FetchId) {
@@ -192,11 +198,18 @@ impl Sim {
     }
 
     pub(super) fn pause(&mut self, fetch: FetchId, paused: bool) {
+        let once = self.flows.get(&fetch).map(|flow| self.scheduler.asks_once(flow.resource));
         if let Some(flow) = self.flows.get_mut(&fetch) {
-            assert!(matches!(flow.shape, BodyShape::Whole), "a bounded body is never paused");
+            let bounded = !matches!(flow.shape, BodyShape::Whole);
+            assert!(!bounded || once == Some(false), "a bounded body is never paused");
             flow.paused = paused;
+            if let Some(over) = flow.over {
+                return self.read_on(over);
+            }
         }
-        self.pump(fetch);
+        if self.path.is_none() {
+            self.pump(fetch);
+        }
     }
 
     pub(super) fn head(&mut self, fetch: FetchId) {
@@ -204,12 +217,21 @@ impl Sim {
             return;
         };
         let (resource, shape, connection) = (flow.resource, flow.shape, flow.connection);
+        let ending = flow.ending.clone().filter(|_| flow.over.is_some() && flow.body.is_empty());
         self.learn_len(resource);
         self.tell(Event::FetchStarted { fetch, shape, connection });
+        if let Some(outcome) = ending {
+            self.later(self.now, Happening::Ended(fetch, outcome));
+        }
     }
 
     /// The answer begins: its head first, then as much as the window allows.
     pub(super) fn answer(&mut self, fetch: FetchId) {
+        if let Some((over, body)) =
+            self.flows.get(&fetch).and_then(|flow| Some((flow.over?, flow.body)))
+        {
+            return self.answer_over(fetch, over, body);
+        }
         let at = self.link.carry(self.now, 300);
         self.later(at, Happening::Head(fetch));
         let Some(flow) = self.flows.get(&fetch) else {

@@ -8,6 +8,8 @@
 
 mod build;
 mod link;
+mod path;
+mod policy;
 mod reader;
 mod server;
 mod store;
@@ -22,6 +24,11 @@ use crate::sched::{Action, Class, ConnectionUse, Event, FetchOutcome, Scheduler}
 use crate::time::Micros;
 
 use link::{Flow, Link};
+pub(crate) use path::LinkProfile;
+#[cfg(test)]
+pub(crate) use path::Protocol;
+use path::{Path, Wire};
+use policy::Policy;
 use reader::SimReader;
 pub(crate) use server::{Fault, Server};
 use store::Store;
@@ -69,6 +76,8 @@ enum Happening {
     Ended(FetchId, FetchOutcome),
     /// A reader goes on.
     Step(ReaderId),
+    /// Something on the path.
+    Wire(Wire),
 }
 
 /// What was counted.
@@ -91,9 +100,9 @@ pub(crate) struct Counts {
 }
 
 /// The world.
-pub(crate) struct Sim {
-    /// The one under test.
-    pub(crate) scheduler: Scheduler,
+pub(crate) struct Sim<P = Scheduler> {
+    /// The one under test: the shipped one, or a baseline.
+    pub(crate) scheduler: P,
     /// What was counted.
     pub(crate) counts: Counts,
     /// Every request made, in order.
@@ -107,6 +116,7 @@ pub(crate) struct Sim {
     lanes: u8,
     now: Micros,
     link: Link,
+    path: Option<Path>,
     server: Server,
     servers: BTreeMap<OriginId, Server>,
     stores: BTreeMap<ResourceId, Store>,
@@ -119,10 +129,15 @@ pub(crate) struct Sim {
     named: u64,
 }
 
-impl Sim {
+impl<P: Policy> Sim<P> {
     /// The clock.
     pub(crate) fn now(&self) -> Micros {
         self.now
+    }
+
+    /// Bytes over the path so far, headers included; 0 on the plain link.
+    pub(crate) fn carried(&self) -> u64 {
+        self.path.as_ref().map_or(0, |path| path.carried)
     }
 
     /// Lets time pass.
@@ -135,7 +150,7 @@ impl Sim {
     /// Lets happen what happens next, if that is before `until`. Returns whether anything did.
     pub(crate) fn step(&mut self, until: Micros) -> bool {
         let agenda = self.agenda.first_key_value().map(|(key, _)| key.0);
-        let timer = self.scheduler.next_timeout().map(|(at, _)| at);
+        let timer = self.scheduler.due();
         let Some(at) = agenda.into_iter().chain(timer).min().filter(|at| *at <= until) else {
             return false;
         };
@@ -161,8 +176,10 @@ impl Sim {
         while let Some((reader, position)) = self.late_moves.pop() {
             self.tell(Event::Moved { reader, position });
         }
-        let popped = self.scheduler.popped();
-        assert_eq!(popped, self.requests.len() as u64, "a fetch started that was not popped");
+        if let Some(popped) = self.scheduler.popped() {
+            let made = self.requests.len() as u64;
+            assert_eq!(popped, made, "a fetch started that was not popped");
+        }
     }
 
     fn later(&mut self, at: Micros, happening: Happening) {
@@ -180,6 +197,7 @@ impl Sim {
             Happening::Room => self.room(),
             Happening::Ended(fetch, outcome) => self.ended(fetch, outcome),
             Happening::Step(reader) => self.step_reader(reader),
+            Happening::Wire(wire) => self.wire(wire),
         }
     }
 
@@ -216,7 +234,7 @@ impl Sim {
         if let Some(len) = store.known_len {
             assert!(range.end <= len, "{request:?} goes past the length {len}");
         }
-        if self.scheduler.view(request.resource).ranges {
+        if self.scheduler.asks_once(request.resource) {
             assert!(!store.has_any(range), "{request:?} is for bytes that are stored");
         }
     }
@@ -228,16 +246,23 @@ impl Sim {
     }
 }
 
-impl Sim {
+impl<P: Policy> Sim<P> {
     fn chunk(&mut self, fetch: FetchId, range: ByteRange) {
+        if self.flows.contains_key(&fetch) {
+            let heard = self.now + self.link.one_way();
+            self.later(heard, Happening::Acked(fetch, range.len()));
+            self.deliver(fetch, range);
+        }
+    }
+
+    /// Bytes are with the program: stored, told, and read by whoever waits for them.
+    fn deliver(&mut self, fetch: FetchId, range: ByteRange) {
         let Some(flow) = self.flows.get_mut(&fetch) else {
             return;
         };
         flow.delivered += range.len();
         let (resource, rest) = (flow.resource, flow.delivered < flow.body.len());
         let ending = (!rest).then(|| flow.ending.clone()).flatten();
-        let heard = self.now + self.link.one_way();
-        self.later(heard, Happening::Acked(fetch, range.len()));
         let Some(store) = self.stores.get_mut(&resource) else {
             return;
         };
@@ -252,10 +277,16 @@ impl Sim {
     }
 
     fn ended(&mut self, fetch: FetchId, outcome: FetchOutcome) {
+        let complete = matches!(outcome, FetchOutcome::Complete);
+        if !complete && self.flows.get(&fetch).is_some_and(|flow| !flow.cancelled) {
+            self.abandon(fetch);
+        }
         let Some(flow) = self.flows.remove(&fetch) else {
             return;
         };
-        if matches!(outcome, FetchOutcome::Complete) {
+        if let Some(over) = flow.over.filter(|_| complete) {
+            self.is_free(over);
+        } else if complete {
             let origin = self.stores[&flow.resource].origin;
             self.link.put_back(origin, flow.lane, flow.congestion, self.now);
         }
@@ -267,12 +298,25 @@ impl Sim {
             && !flow.cancelled
         {
             flow.cancelled = true;
+            let resource = flow.resource;
+            self.abandon(fetch);
+            if !self.scheduler.keeps()
+                && let Some(store) = self.stores.get_mut(&resource)
+            {
+                store.lose(ByteRange::new(0, store.len));
+            }
             self.later(self.now, Happening::Ended(fetch, FetchOutcome::Cancelled));
         }
     }
 
     fn send(&mut self, request: &Request) {
         let origin = self.stores[&request.resource].origin;
+        if self.path.is_some() {
+            let unknown = ConnectionUse::Reused;
+            self.flows.insert(request.fetch, Flow::new(request, unknown, 0));
+            self.counts.most_at_once = self.counts.most_at_once.max(self.flows.len());
+            return self.find_connection(request.fetch, (origin, request.lane));
+        }
         let (connection, congestion) = self.link.connect(origin, request.lane, self.now);
         let setup = match connection {
             ConnectionUse::New => {

@@ -3,6 +3,7 @@
 use crate::byte_range::ByteRange;
 use crate::error::Error;
 use crate::ids::{DemandId, HintId, ReaderId, ResourceId};
+use crate::sched::sim::policy::Policy;
 use crate::sched::sim::{Happening, Sim};
 use crate::sched::{Event, Urgency};
 use crate::time::Micros;
@@ -11,6 +12,15 @@ use crate::time::Micros;
 const READ: u64 = 32 << 10;
 /// Longest simulated wait before a test has failed.
 const PATIENCE: Micros = Micros::from_millis(3_600_000);
+
+/// What a reader waits for, and since when.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    demand: DemandId,
+    range: ByteRange,
+    since: Micros,
+    urgency: Urgency,
+}
 
 /// One reader.
 #[derive(Debug, Clone)]
@@ -21,7 +31,7 @@ pub(crate) struct SimReader {
     told: u64,
     refill: u64,
     rate: Option<u64>,
-    waiting: Option<(DemandId, ByteRange, Micros)>,
+    waiting: Option<Waiting>,
     stepping: bool,
     read: u64,
     /// When each wait began, and how long it took.
@@ -29,7 +39,7 @@ pub(crate) struct SimReader {
     errors: Vec<Error>,
 }
 
-impl Sim {
+impl<P: Policy> Sim<P> {
     /// A reader of the first resource at `position`. It reads nothing by itself.
     pub(crate) fn open_reader(&mut self, position: u64) -> ReaderId {
         self.open_reader_of(ResourceId(1), position)
@@ -74,8 +84,14 @@ impl Sim {
 
     /// Moves the reader and nothing else; a blocked read of it ends.
     pub(crate) fn seek(&mut self, reader: ReaderId, position: u64) {
+        let resource = self.the(reader).resource;
         self.the(reader).position = position;
-        if let Some((demand, ..)) = self.the(reader).waiting.take() {
+        if !self.scheduler.keeps()
+            && let Some(store) = self.stores.get_mut(&resource)
+        {
+            store.lose(ByteRange::new(0, store.len));
+        }
+        if let Some(Waiting { demand, .. }) = self.the(reader).waiting.take() {
             self.tell(Event::DemandWithdrawn { reader, demand });
         }
         let now = self.now();
@@ -87,7 +103,7 @@ impl Sim {
     /// One read where the reader is; it may have to wait.
     pub(crate) fn read(&mut self, reader: ReaderId) {
         if self.the(reader).waiting.is_none() {
-            self.read_once(reader);
+            self.read_once(reader, READ);
         }
     }
 
@@ -102,12 +118,25 @@ impl Sim {
         self.now().since(start)
     }
 
+    /// One read into a buffer of `size` bytes, as a program makes it: time passes until something can be read.
+    /// Returns how much it was; 0 at the end, or if the read failed.
+    pub(crate) fn take(&mut self, reader: ReaderId, size: u64) -> u64 {
+        let before = self.position(reader);
+        let start = self.now();
+        self.read_once(reader, size);
+        while self.the(reader).waiting.is_some() {
+            assert!(self.step(start + PATIENCE), "nobody ever answers {reader}");
+        }
+        self.position(reader) - before
+    }
+
     /// Waits for all of `range` to be stored, in no hurry, with a reader of its own.
     pub(crate) fn fill(&mut self, range: ByteRange) -> ReaderId {
         let reader = self.open_reader(0);
         let demand = DemandId(self.name());
-        self.the(reader).waiting = Some((demand, range, self.now));
-        self.tell(Event::Demand { reader, demand, range, urgency: Urgency::Fill });
+        let urgency = Urgency::Fill;
+        self.the(reader).waiting = Some(Waiting { demand, range, since: self.now, urgency });
+        self.tell(Event::Demand { reader, demand, range, urgency });
         reader
     }
 
@@ -155,34 +184,34 @@ impl Sim {
         };
         it.stepping = false;
         if it.rate.is_some() && it.waiting.is_none() {
-            self.read_once(reader);
+            self.read_once(reader, READ);
         }
     }
 
-    fn read_once(&mut self, reader: ReaderId) {
+    /// A read into a buffer of `size` bytes.
+    fn read_once(&mut self, reader: ReaderId, size: u64) {
         let it = &self.readers[&reader];
         let (resource, at) = (it.resource, it.position);
         let store = &self.stores[&resource];
         if store.known_len.is_some_and(|len| at >= len) {
             return;
         }
-        if store.run_end(at).is_some() {
-            return self.consume(reader);
+        let bytes = store.readable(ByteRange::at(at, size), self.scheduler.wake());
+        if bytes > 0 {
+            return self.consume(reader, bytes);
         }
         let demand = DemandId(self.name());
-        let range = ByteRange::at(at, READ);
-        let now = self.now;
+        let range = ByteRange::at(at, size);
+        let (since, urgency) = (self.now, Urgency::Blocked);
         let it = self.the(reader);
-        (it.waiting, it.told) = (Some((demand, range, now)), at);
+        (it.waiting, it.told) = (Some(Waiting { demand, range, since, urgency }), at);
         self.counts.waits += 1;
-        self.tell(Event::Demand { reader, demand, range, urgency: Urgency::Blocked });
+        self.tell(Event::Demand { reader, demand, range, urgency });
     }
 
-    /// The byte where the reader is, is stored: it reads on.
-    fn consume(&mut self, reader: ReaderId) {
+    /// The next `bytes` are stored: it reads on.
+    fn consume(&mut self, reader: ReaderId, bytes: u64) {
         let it = self.readers[&reader].clone();
-        let end = self.stores[&it.resource].run_end(it.position).unwrap_or(it.position);
-        let bytes = READ.min(end - it.position);
         let position = it.position + bytes;
         let now = self.now;
         let this = self.the(reader);
@@ -195,6 +224,11 @@ impl Sim {
             self.the(reader).refill = u64::MAX;
             self.tell(Event::Moved { reader, position });
         }
+        if !self.scheduler.keeps()
+            && let Some(store) = self.stores.get_mut(&it.resource)
+        {
+            store.lose(ByteRange::new(it.position, position));
+        }
         if let Some(rate) = self.the(reader).rate {
             self.schedule(reader, now + Micros((bytes * 1_000_000 / rate.max(1)).max(1)));
         }
@@ -204,26 +238,27 @@ impl Sim {
     pub(super) fn wake(&mut self, resource: ResourceId) {
         let store = &self.stores[&resource];
         let end = store.known_len.unwrap_or(u64::MAX);
-        let ready = |it: &SimReader| {
-            it.resource == resource
-                && it.waiting.as_ref().is_some_and(|(_, range, _)| match it.position {
-                    at if at == range.start && it.told == at && range.len() <= READ => {
-                        at >= end || store.run_end(at).is_some()
-                    }
-                    _ => store.has_all(*range),
-                })
+        let wake = self.scheduler.wake();
+        let ready = |it: &SimReader| match it.waiting {
+            Some(Waiting { range, urgency: Urgency::Blocked, .. }) => match range.start < end {
+                true => Some(store.readable(range, wake)).filter(|bytes| *bytes > 0),
+                false => Some(0),
+            },
+            Some(Waiting { range, .. }) => store.has_all(range).then_some(0),
+            None => None,
         };
-        let woken: Vec<ReaderId> =
-            self.readers.iter().filter(|(_, it)| ready(it)).map(|(id, _)| *id).collect();
+        let here = self.readers.iter().filter(|(_, it)| it.resource == resource);
+        let woken: Vec<(ReaderId, u64)> =
+            here.filter_map(|(id, it)| Some((*id, ready(it)?))).collect();
         let now = self.now;
-        for reader in woken {
+        for (reader, bytes) in woken {
             let it = self.the(reader);
-            let Some((_, range, since)) = it.waiting.take() else {
+            let Some(Waiting { since, .. }) = it.waiting.take() else {
                 continue;
             };
             it.waits.push((since, now.since(since)));
-            if it.position == range.start && range.start < end {
-                self.consume(reader);
+            if bytes > 0 {
+                self.consume(reader, bytes);
             }
         }
     }
@@ -242,7 +277,7 @@ impl Sim {
 
     pub(super) fn fail_demand(&mut self, reader: ReaderId, demand: DemandId, error: Error) {
         if let Some(it) = self.readers.get_mut(&reader)
-            && it.waiting.as_ref().is_some_and(|(newest, ..)| *newest == demand)
+            && it.waiting.as_ref().is_some_and(|waiting| waiting.demand == demand)
         {
             it.waiting = None;
             it.errors.push(error);

@@ -6,6 +6,7 @@ use crate::byte_range::ByteRange;
 use crate::error::{Error, NetworkError, NetworkErrorKind, Stage};
 use crate::ids::FetchId;
 use crate::sched::event::{Failure, Remedy};
+use crate::sched::sim::policy::Policy;
 use crate::sched::sim::{Happening, Sim};
 use crate::sched::{BodyShape, FetchOutcome};
 use crate::time::Micros;
@@ -83,7 +84,7 @@ fn failed(kind: NetworkErrorKind, remedy: Remedy) -> FetchOutcome {
     FetchOutcome::Failed(Failure { error: error(kind), remedy })
 }
 
-impl Sim {
+impl<P: Policy> Sim<P> {
     /// A request is at the server.
     pub(super) fn arrived(&mut self, fetch: FetchId) {
         let Some(flow) = self.flows.get_mut(&fetch).filter(|flow| !flow.cancelled) else {
@@ -95,7 +96,8 @@ impl Sim {
         };
         let think = server.think;
         let fault = server.next_fault();
-        let back = self.now + self.link.one_way() + think;
+        let one_way = self.path.as_ref().map_or(self.link.one_way(), |path| path.profile.one_way());
+        let back = self.now + one_way + think;
         let whole = ByteRange::new(0, store.len);
         let lost = || failed(NetworkErrorKind::Connection, Remedy::Retry { after: None });
         flow.body = if server.ranges { flow.asked.until(store.len) } else { whole };

@@ -6,6 +6,7 @@ use crate::byte_range::ByteRange;
 use crate::ids::{FetchId, OriginId, ResourceId};
 use crate::sched::Event;
 use crate::sched::sim::Sim;
+use crate::sched::sim::policy::{Policy, Wake};
 
 /// One resource.
 #[derive(Debug, Clone)]
@@ -46,6 +47,21 @@ impl Store {
         self.covered.get(&offset).map(|run| run.end)
     }
 
+    /// How much of `range` a read gets now, if it returns as `wake` says.
+    pub(crate) fn readable(&self, range: ByteRange, wake: Wake) -> u64 {
+        let Some(end) = self.run_end(range.start) else {
+            return 0;
+        };
+        let end = match wake {
+            Wake::FirstByte => end,
+            Wake::Block(_) if end >= self.len => end,
+            Wake::Block(size) => end / size * size,
+            Wake::WholeRead if self.has_all(range) => end,
+            Wake::WholeRead => 0,
+        };
+        end.min(range.end).saturating_sub(range.start)
+    }
+
     /// Whether any byte of `range` is stored.
     pub(crate) fn has_any(&self, range: ByteRange) -> bool {
         !range.is_empty() && self.covered.overlaps(&range.to_std())
@@ -73,7 +89,7 @@ impl Store {
     }
 }
 
-impl Sim {
+impl<P: Policy> Sim<P> {
     /// Number of stored bytes of the first resource.
     pub(crate) fn stored(&self) -> u64 {
         self.stores[&ResourceId(1)].bytes()

@@ -6,9 +6,11 @@
 //! Not here: payload bytes, disks, threads. Every request is checked as it is made: bounded, not
 //! empty, inside the known length, popped from the queue, and not for a byte that is stored.
 
+mod baselines;
 mod build;
 mod link;
 mod path;
+mod player;
 mod policy;
 mod reader;
 mod server;
@@ -28,6 +30,7 @@ pub(crate) use path::LinkProfile;
 #[cfg(test)]
 pub(crate) use path::Protocol;
 use path::{Path, Wire};
+pub(crate) use player::Player;
 use policy::Policy;
 use reader::SimReader;
 pub(crate) use server::{Fault, Server};

@@ -1,0 +1,92 @@
+//! A player as a program is one: it opens, reads, waits, sleeps and seeks, one thing after the other.
+//!
+//! It consumes at a rate and stalls where bytes come too late. The probe that measures on the real link does
+//! the same reads at the same times: after a stall it reads on without a rest until it has caught up.
+
+use crate::ids::ReaderId;
+use crate::sched::sim::Sim;
+use crate::sched::sim::policy::Policy;
+use crate::time::Micros;
+
+/// The buffer that a player reads into while it plays.
+const BUFFER: u64 = 32 << 10;
+/// The first read after a seek: what a demuxer looks at.
+const FIRST: u64 = 4096;
+/// Later by less than that is no stall.
+const NOTICED: Micros = Micros::from_millis(1);
+
+/// One seek, or the opening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seek {
+    /// Until the first byte.
+    pub(crate) first: Micros,
+    /// Until everything that it read there.
+    pub(crate) all: Micros,
+}
+
+/// One player.
+#[derive(Debug, Clone)]
+pub(crate) struct Player {
+    reader: ReaderId,
+    /// Every seek so far, in order.
+    pub(crate) seeks: Vec<Seek>,
+    /// When each stall began, and how long it was.
+    pub(crate) stalls: Vec<(Micros, Micros)>,
+}
+
+impl Player {
+    /// A player of the first resource, at its beginning. It has read nothing.
+    pub(crate) fn open<P: Policy>(sim: &mut Sim<P>) -> Self {
+        Self { reader: sim.open_reader(0), seeks: Vec::new(), stalls: Vec::new() }
+    }
+
+    /// Seeks to `at` and reads `bytes` there.
+    pub(crate) fn seek<P: Policy>(&mut self, sim: &mut Sim<P>, at: u64, bytes: u64) -> Seek {
+        let start = sim.now();
+        sim.seek(self.reader, at);
+        let mut got = sim.take(self.reader, FIRST.min(bytes));
+        assert!(got > 0, "no byte at {at}");
+        let first = sim.now().since(start);
+        while got < bytes {
+            let more = sim.take(self.reader, bytes - got);
+            assert!(more > 0, "no byte at {}", at + got);
+            got += more;
+        }
+        let seek = Seek { first, all: sim.now().since(start) };
+        self.seeks.push(seek);
+        seek
+    }
+
+    /// Plays on for `time` at `rate` bytes per second, or as fast as it can at 0.
+    pub(crate) fn play<P: Policy>(&mut self, sim: &mut Sim<P>, time: Micros, rate: u64) {
+        let start = sim.now();
+        let mut read = 0;
+        // When what was read so far is used up, and since when it has been late.
+        let (mut due, mut behind) = (start, None);
+        while sim.now().since(start) < time {
+            let got = sim.take(self.reader, BUFFER);
+            if got == 0 {
+                return sim.run_for(time - sim.now().since(start));
+            }
+            let late = sim.now().since(due);
+            if rate > 0 && late > NOTICED {
+                self.late(due, late, &mut behind);
+            } else {
+                behind = None;
+            }
+            read += got;
+            let used_up = (read * 1_000_000).checked_div(rate);
+            due = used_up.map_or(sim.now(), |used| start + Micros(used));
+            sim.run_for(due.since(sim.now()));
+        }
+    }
+
+    /// A stall goes on until the player has caught up; it is as long as it was late at most.
+    fn late(&mut self, due: Micros, late: Micros, behind: &mut Option<Micros>) {
+        match (*behind, self.stalls.last_mut()) {
+            (Some(_), Some((_, longest))) => *longest = late.max(*longest),
+            _ => self.stalls.push((due, late)),
+        }
+        behind.get_or_insert(due);
+    }
+}

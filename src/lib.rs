@@ -78,6 +78,17 @@ mod net;
 pub mod origin;
 mod reader;
 mod sched;
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub mod sim_bench {
+    //! What `benches/sim.rs` needs of the simulator. Not part of the versioning promise.
+
+    /// Runs each policy through each workload on each link whose line contains `only`, and returns the table.
+    #[must_use]
+    pub fn table(only: &str, seeds: u64) -> String {
+        crate::sched::sim::table::table(only, seeds)
+    }
+}
 mod session;
 mod snapshot;
 mod storage;

@@ -37,10 +37,7 @@ mod resource;
 mod retry;
 mod segment_map;
 #[cfg(any(test, feature = "sim"))]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "what drives it besides the tests is yet to come")
-)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the bench needs less of it than the tests"))]
 pub(crate) mod sim;
 mod size;
 #[cfg(test)]

@@ -15,6 +15,8 @@ mod policy;
 mod reader;
 mod server;
 mod store;
+pub(crate) mod table;
+mod workload;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +27,8 @@ use crate::ids::{FetchId, Lane, OriginId, ReaderId, ResourceId};
 use crate::sched::{Action, Class, ConnectionUse, Event, FetchOutcome, Scheduler};
 use crate::time::Micros;
 
+#[cfg(test)]
+pub(crate) use baselines::Naive;
 use link::{Flow, Link};
 pub(crate) use path::LinkProfile;
 #[cfg(test)]
@@ -35,6 +39,8 @@ use policy::Policy;
 use reader::SimReader;
 pub(crate) use server::{Fault, Server};
 use store::Store;
+#[cfg(test)]
+pub(crate) use workload::{Outcome, Workload, run};
 
 /// So many milliseconds.
 pub(crate) const fn ms(n: u64) -> Micros {

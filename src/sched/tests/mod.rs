@@ -1,6 +1,7 @@
 //! Behaviour of the scheduler on the simulated link, one situation a file.
 
 mod blocked;
+mod cells;
 mod closing;
 mod failing;
 mod filling;

@@ -1,0 +1,166 @@
+//! What players and listeners do, as the probe on the real link does it: the same places, reads and rests.
+
+use crate::sched::sim::player::Seek;
+use crate::sched::sim::policy::Policy;
+use crate::sched::sim::{LinkProfile, Player, Sim, ms};
+use crate::time::Micros;
+
+/// Length of the resource.
+const LEN: u64 = 256 << 20;
+/// The probe's seed.
+const SEED: u64 = 0x1234_5678_9abc_def1;
+/// What is read at the start and after most seeks.
+const READ: u64 = 64 << 10;
+
+/// One thing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Workload {
+    /// A listener who jumps about: plays a while, jumps far, plays 64 KiB, thinks half a second.
+    Far,
+    /// A player at 60 % of the link for 1.5 s at a time, then a far jump.
+    Busy,
+    /// A drag of the scrub bar: 60 seeks in 3 s, 4 KiB read at each.
+    Drag,
+    /// Skips of 160 KB onwards, then back over played ground.
+    Skip,
+    /// Head, tail, head again, as demuxers open.
+    Tail,
+}
+
+impl Workload {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] = [Self::Far, Self::Busy, Self::Drag, Self::Skip, Self::Tail];
+
+    /// What it is called.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Far => "far",
+            Self::Busy => "busy",
+            Self::Drag => "drag",
+            Self::Skip => "skip",
+            Self::Tail => "tail",
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// Opening, to the first byte.
+    pub(crate) open: Micros,
+    /// Every seek.
+    pub(crate) seeks: Vec<Seek>,
+    /// How long each stall of the playing player was.
+    pub(crate) stalls: Vec<Micros>,
+    /// Bytes over the link, headers included.
+    pub(crate) bytes: u64,
+    /// Requests made.
+    pub(crate) requests: usize,
+    /// Connections made.
+    pub(crate) connections: u64,
+}
+
+impl Outcome {
+    /// The `share`-quantile of the first-byte times.
+    pub(crate) fn first(&self, share: f64) -> Micros {
+        quantile(self.seeks.iter().map(|seek| seek.first).collect(), share)
+    }
+
+    /// The same of the times to everything that was read.
+    pub(crate) fn all(&self, share: f64) -> Micros {
+        quantile(self.seeks.iter().map(|seek| seek.all).collect(), share)
+    }
+}
+
+/// The value at `share` of the sorted times; zero of none.
+fn quantile(mut times: Vec<Micros>, share: f64) -> Micros {
+    times.sort_unstable();
+    let at = (times.len().saturating_sub(1) as f64 * share).round() as usize;
+    times.get(at).copied().unwrap_or_default()
+}
+
+/// The probe's generator.
+struct Places(u64);
+
+impl Places {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+/// Does `workload` over `profile`. Seed 0 seeks to the very places of the probe.
+pub(crate) fn run<P: Policy>(workload: Workload, profile: LinkProfile, seed: u64) -> Outcome {
+    let mut sim = Sim::<P>::driven(LEN).profile(profile).bulk_lanes(2).seed(seed);
+    let mut player = Player::open(&mut sim);
+    let open = player.seek(&mut sim, 0, READ).first;
+    let before = player.seeks.len();
+    let mut places = Places(SEED ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    match workload {
+        Workload::Far => far(&mut sim, &mut player, &mut places),
+        Workload::Busy => busy(&mut sim, &mut player, &mut places, profile),
+        Workload::Drag => drag(&mut sim, &mut player, &mut places),
+        Workload::Skip => skip(&mut sim, &mut player),
+        Workload::Tail => {
+            player.seek(&mut sim, LEN - 200_000, 200_000);
+            player.seek(&mut sim, READ, READ);
+        }
+    }
+    sim.run_for(ms(1100));
+    Outcome {
+        open,
+        seeks: player.seeks.split_off(before),
+        stalls: player.stalls.iter().map(|(_, time)| *time).collect(),
+        bytes: sim.carried(),
+        requests: sim.requests.len(),
+        connections: sim.counts.connections,
+    }
+}
+
+fn far<P: Policy>(sim: &mut Sim<P>, player: &mut Player, places: &mut Places) {
+    sim.run_for(ms(500));
+    for _ in 0..20 {
+        player.seek(sim, places.next() % (LEN - 2_000_000), READ);
+        sim.run_for(ms(500));
+    }
+}
+
+fn busy<P: Policy>(
+    sim: &mut Sim<P>,
+    player: &mut Player,
+    places: &mut Places,
+    profile: LinkProfile,
+) {
+    let rate = profile.bytes_per_second() * 6 / 10;
+    for _ in 0..12 {
+        player.play(sim, ms(1500), rate);
+        player.seek(sim, places.next() % (LEN - 20_000_000), READ);
+    }
+}
+
+fn drag<P: Policy>(sim: &mut Sim<P>, player: &mut Player, places: &mut Places) {
+    let start = sim.now();
+    for i in 0..60 {
+        sim.run_for((start + ms(50 * i)).since(sim.now()));
+        player.seek(sim, 10_000_000 + i * 4_000_000 + places.next() % 100_000, 4096);
+    }
+}
+
+fn skip<P: Policy>(sim: &mut Sim<P>, player: &mut Player) {
+    let mut at = 50_000_000;
+    player.seek(sim, at, READ);
+    sim.run_for(ms(1000));
+    player.seeks.pop();
+    for _ in 0..10 {
+        at += 160_000;
+        player.seek(sim, at, 16 << 10);
+        sim.run_for(ms(300));
+    }
+    for _ in 0..10 {
+        at -= 150_000;
+        player.seek(sim, at, 16 << 10);
+        sim.run_for(ms(100));
+    }
+}

@@ -1,0 +1,55 @@
+//! Whole workloads on faithful links, the shipped scheduler beside naive single-range requests.
+//!
+//! The bounds are those of the promises: naive has no queue of its own making in front of it and asks for
+//! nothing but what is read, so that its first byte is the round trip that the link has at that moment.
+
+use crate::sched::Scheduler;
+use crate::sched::sim::{LinkProfile, Naive, Outcome, Workload, ms, run};
+use crate::time::Micros;
+
+/// What the scheduler makes of it, and what naive does.
+fn both(workload: Workload, profile: LinkProfile) -> (Outcome, Outcome) {
+    (run::<Scheduler>(workload, profile, 0), run::<Naive>(workload, profile, 0))
+}
+
+/// `factor` times `time` and `more` milliseconds.
+fn within(time: Micros, factor: f64, more: u64) -> Micros {
+    Micros((time.0 as f64 * factor) as u64) + ms(more)
+}
+
+#[test]
+fn p3_far_seeks_cost_what_the_least_request_costs() {
+    for profile in LinkProfile::ALL {
+        let (ours, naive) = both(Workload::Far, profile);
+        let what = profile.name;
+        assert!(ours.first(0.5) <= within(naive.first(0.5), 1.05, 1), "{what}: {ours:?}");
+        assert!(ours.first(0.9) <= within(naive.first(0.9), 1.2, 2), "{what}: {ours:?}");
+        assert!(ours.open <= within(naive.open, 1.05, 3), "{what}: {:?}", ours.open);
+        if profile == LinkProfile::A {
+            assert!(ours.bytes <= 20 * ((64 << 10) + 500_000), "{}", ours.bytes);
+        }
+    }
+}
+
+#[test]
+fn p3_a_seek_of_a_player_in_full_play_waits_for_little_more_than_a_round_trip() {
+    let ours = run::<Scheduler>(Workload::Busy, LinkProfile::A, 0);
+    let round_trip = LinkProfile::A.round_trip;
+    assert!(ours.first(0.5) <= within(round_trip, 1.25, 0), "{:?}", ours.first(0.5));
+    assert!(ours.first(0.9) <= within(round_trip, 1.75, 0), "{:?}", ours.first(0.9));
+}
+
+#[test]
+fn p4_skips_in_played_and_read_ahead_ground_are_free() {
+    for profile in LinkProfile::ALL {
+        let ours = run::<Scheduler>(Workload::Skip, profile, 0);
+        assert!(ours.first(0.5) <= ms(1), "{}: {ours:?}", profile.name);
+    }
+}
+
+#[test]
+fn p1_equal_seeds_give_equal_worlds() {
+    let run = |seed| run::<Scheduler>(Workload::Drag, LinkProfile::D, seed);
+    assert_eq!(run(3), run(3));
+    assert_ne!(run(3), run(4));
+}

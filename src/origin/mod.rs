@@ -8,7 +8,7 @@
 //!
 //! Not part of the crate's public promise.
 //!
-//! Limits: one thread, so it is no server for load; loopback only; a client that closes its sending
+//! Limits: one thread, so it is no server for load; loopback unless told otherwise; a client that closes its sending
 //! side counts as gone.
 
 mod answer;
@@ -73,6 +73,8 @@ enum State {
 pub struct Builder {
     /// How connections are served.
     setup: Setup,
+    /// Where to listen; `None`: any free port of loopback.
+    addr: Option<SocketAddr>,
 }
 
 impl Builder {
@@ -97,15 +99,25 @@ impl Builder {
         self
     }
 
-    /// Binds a free port of 127.0.0.1 and begins to serve.
+    /// Listens at this address of IPv4 instead of a free port of 127.0.0.1: behind a real link, say.
+    #[must_use]
+    pub fn bind(mut self, addr: SocketAddr) -> Self {
+        self.addr = Some(addr);
+        self
+    }
+
+    /// Binds its address and begins to serve.
     ///
     /// # Panics
     ///
-    /// If the machine has no port or thread left.
+    /// If the address cannot be bound, or the machine has no port or thread left.
     #[must_use]
     pub fn start(self) -> Origin {
         let shared = Arc::new(Shared::new(self.setup.write_size()));
-        let port = Port::free();
+        let port = match self.addr {
+            Some(addr) => Port::at(addr).expect("an address that can be bound"),
+            None => Port::free(),
+        };
         let addr = port.addr();
         let running = Running::start(port, Arc::clone(&shared), self.setup.clone());
         Origin { shared, setup: self.setup, addr, state: State::Running(running) }

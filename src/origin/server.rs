@@ -60,17 +60,20 @@ pub(super) struct Port {
 }
 
 impl Port {
-    /// Any free port.
+    /// Any free port of loopback.
     pub(super) fn free() -> Self {
-        Self::bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port on loopback")
+        Self::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a free port on loopback")
     }
 
     /// Binds `addr`.
-    fn bound(addr: SocketAddr) -> std::io::Result<Self> {
+    pub(super) fn at(addr: SocketAddr) -> std::io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         // Connections of an earlier life may still linger on the port.
         socket.set_reuseaddr(true)?;
-        socket.set_send_buffer_size(SEND_BUFFER)?;
+        // A real link needs what the kernel finds right for it: a fixed size would bound the rate.
+        if addr.ip().is_loopback() {
+            socket.set_send_buffer_size(SEND_BUFFER)?;
+        }
         socket.bind(addr)?;
         let addr = socket.local_addr()?;
         Ok(Self { socket, addr })
@@ -143,7 +146,7 @@ impl Running {
     pub(super) fn stop(self) -> Port {
         let addr = self.addr;
         drop(self);
-        Port::bound(addr).expect("the port that was just left")
+        Port::at(addr).expect("the port that was just left")
     }
 }
 

@@ -1,0 +1,69 @@
+//! `docs/BENCHMARKS.md` and its plots, from measured runs.
+//!
+//! The document is written by hand but for its sections between `<!-- generated: NAME -->` and `<!-- end: NAME -->`,
+//! which are made here; so no figure in them is older than the run it comes from.
+
+mod plots;
+mod svg;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+
+use crate::args::Document;
+use crate::run::Sheet;
+
+/// Measured runs, by link and congestion control.
+pub(crate) type Groups = BTreeMap<(String, String), Vec<Sheet>>;
+
+/// Writes document and plots.
+pub(crate) fn write(args: &Document) -> Result<()> {
+    let text = fs::read_to_string(&args.from)
+        .with_context(|| format!("reading {}", args.from.display()))?;
+    let mut groups = Groups::new();
+    for line in text.lines() {
+        let sheet: Sheet = serde_json::from_str(line).context("a line that is no sheet")?;
+        groups.entry((sheet.profile.clone(), sheet.cc.clone())).or_default().push(sheet);
+    }
+    fs::create_dir_all(&args.plots)?;
+    let sections = [
+        ("about", table::about(&args.about, &groups)?),
+        ("latency", table::latency(&groups)?),
+        ("cost", table::cost(&groups)?),
+        ("playing", table::playing(&groups)?),
+        ("traces", table::traces(&groups)?),
+        ("settings", table::settings(&groups)),
+        ("plots", plots::all(&groups, &args.plots)?),
+    ];
+    let mut document = fs::read_to_string(&args.into)
+        .with_context(|| format!("reading {}", args.into.display()))?;
+    for (name, made) in &sections {
+        document = replaced(&document, name, made)?;
+    }
+    Ok(fs::write(&args.into, document)?)
+}
+
+/// `document` with another section `name`.
+fn replaced(document: &str, name: &str, made: &str) -> Result<String> {
+    let (begin, end) = (format!("<!-- generated: {name} -->"), format!("<!-- end: {name} -->"));
+    let Some((before, rest)) = document.split_once(&begin) else {
+        bail!("no {begin} in the document")
+    };
+    let Some((_, after)) = rest.split_once(&end) else { bail!("no {end} in the document") };
+    Ok(format!("{before}{begin}\n{}\n{end}{after}", made.trim_end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::replaced;
+
+    #[test]
+    fn only_the_marked_section_changes() {
+        let old = "by hand\n<!-- generated: x -->\nold\n<!-- end: x -->\nby hand too\n";
+        let new = replaced(old, "x", "new\n").expect("marked");
+        assert_eq!(new, "by hand\n<!-- generated: x -->\nnew\n<!-- end: x -->\nby hand too\n");
+        assert!(replaced(old, "y", "").is_err());
+    }
+}

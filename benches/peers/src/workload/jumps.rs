@@ -1,0 +1,88 @@
+//! Far seeks: out of rest, with a hint, and out of play.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::play::Play;
+use crate::stage::{self, PLAYED, Stage, Took, ms};
+
+/// A listener thinks that long between two jumps.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// From hovering over the scrub bar to the click.
+const HOVER: Duration = Duration::from_millis(150);
+
+/// How long a player plays before each seek out of play.
+const PLAYING: Duration = Duration::from_millis(1500);
+
+/// Never sought to: room for what is played from the last place on.
+const MARGIN: u64 = 20_000_000;
+
+/// Writes down how long a seek took.
+pub(super) fn noted(stage: &mut Stage, took: Took) {
+    stage.sheet.push("first byte", ms(took.first));
+    stage.sheet.push("64 KiB", ms(took.all));
+}
+
+/// A listener who jumps about.
+pub(super) fn far(stage: &mut Stage) -> Result<()> {
+    stage.sheet.seeks = stage.count(20, 5);
+    let mut player = stage.open()?;
+    sleep(PAUSE);
+    for _ in 0..stage.sheet.seeks {
+        let at = stage.rng.below(stage.len - MARGIN);
+        let took = stage::seek(&mut *player, at, PLAYED)?;
+        noted(stage, took);
+        sleep(PAUSE);
+    }
+    Ok(())
+}
+
+/// The same, with a word before.
+pub(super) fn hint(stage: &mut Stage) -> Result<()> {
+    stage.sheet.seeks = stage.count(20, 5);
+    let mut player = stage.open()?;
+    sleep(PAUSE);
+    let mut told = 0.0;
+    for _ in 0..stage.sheet.seeks {
+        let at = stage.rng.below(stage.len - MARGIN);
+        told += f64::from(u8::from(player.hint_seek(at)));
+        sleep(HOVER);
+        let took = stage::seek(&mut *player, at, PLAYED)?;
+        noted(stage, took);
+        sleep(PAUSE - HOVER);
+    }
+    stage.sheet.note("hints taken", told);
+    Ok(())
+}
+
+/// Seeks out of play at 60 % of the link.
+pub(super) fn busy(stage: &mut Stage) -> Result<()> {
+    let rate = 0.6 * stage.profile.bytes_per_second();
+    out_of_play(stage, rate)
+}
+
+/// Seeks out of play at full speed.
+pub(super) fn busy_full(stage: &mut Stage) -> Result<()> {
+    out_of_play(stage, 0.0)
+}
+
+/// Plays at `rate` and seeks from time to time.
+pub(super) fn out_of_play(stage: &mut Stage, rate: f64) -> Result<()> {
+    stage.sheet.seeks = stage.count(12, 3);
+    let mut player = stage.open()?;
+    let mut play = Play::new(rate, PLAYED as u64);
+    for _ in 0..stage.sheet.seeks {
+        play.run(&mut *player, PLAYING)?;
+        let at = stage.rng.below(stage.len - MARGIN);
+        let took = stage::seek(&mut *player, at, PLAYED)?;
+        noted(stage, took);
+        play.moved(at + PLAYED as u64);
+    }
+    if rate > 0.0 {
+        stage.sheet.note_stalls(&play.stalls_after(Duration::ZERO));
+    }
+    Ok(())
+}

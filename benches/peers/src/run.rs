@@ -38,6 +38,8 @@ pub(crate) struct Sheet {
     pub(crate) failed: Option<String>,
     /// Seeks, by which bytes and requests are divided; opens where there is no seek.
     pub(crate) seeks: u64,
+    /// Each open was another peer's, so that bytes sent again tell nothing.
+    pub(crate) anew: bool,
     pub(crate) series: Vec<Series>,
     /// Single figures, with their unit in the name.
     pub(crate) values: BTreeMap<String, f64>,
@@ -175,6 +177,9 @@ fn measured(stage: &mut Stage, workload: &workload::Workload) -> Result<()> {
         control.script("none")?;
     }
     stage.sheet.wire = meter.stop()?;
+    if stage.sheet.anew {
+        stage.sheet.wire.twice = 0;
+    }
     done
 }
 

@@ -57,6 +57,7 @@ pub(super) fn tail(stage: &mut Stage) -> Result<()> {
     /// Enough to see that the index is not in front.
     const SNIFF: usize = 4096;
     stage.sheet.seeks = stage.count(3, 1);
+    stage.sheet.anew = true;
     for _ in 0..stage.sheet.seeks {
         let peer = stage.fresh()?;
         let begun = Instant::now();

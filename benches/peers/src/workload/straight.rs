@@ -20,6 +20,7 @@ const PIECE: usize = 256 << 10;
 /// Opens several times, each time as if for the first time.
 pub(super) fn open(stage: &mut Stage) -> Result<()> {
     stage.sheet.seeks = stage.count(8, 2);
+    stage.sheet.anew = true;
     for _ in 0..stage.sheet.seeks {
         let peer = stage.fresh()?;
         // Whatever it starts when it is made is not what is timed here.

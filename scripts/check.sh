@@ -9,6 +9,9 @@ step() { printf '\n== %s\n' "$*"; }
 
 step "format"
 cargo fmt --all -- --check
+for package in peers link; do
+    cargo fmt --manifest-path benches/$package/Cargo.toml -- --check
+done
 
 step "clippy, all features and targets"
 cargo clippy --quiet --all-features --all-targets -- -D warnings
@@ -19,6 +22,10 @@ scripts/test.sh
 
 step "examples and benches build"
 cargo build --quiet --all-features --examples --benches
+
+step "the benches' harness, without the peers"
+cargo clippy --quiet --manifest-path benches/peers/Cargo.toml --no-default-features --all-targets \
+    --target-dir "${CARGO_TARGET_DIR:-target}" -- -D warnings
 
 step "documentation, public and private"
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --all-features --no-deps

@@ -116,13 +116,12 @@ impl Scheduler {
         }
         let WentFar(far) = resource.cursors.moved(reader, position, reach, self.now, config);
         let dry = !resource.map.is_covered_at(position);
-        if let Some(cursor) = resource.cursors.one_mut(reader) {
-            if let Some(stream) = &mut cursor.stream
-                && dry
-                && stream.confirmed
-            {
-                stream.ran_dry(position, config);
-            }
+        let cursor = resource.cursors.one_mut(reader);
+        if let Some(stream) = cursor.and_then(|cursor| cursor.stream.as_mut())
+            && dry
+            && stream.confirmed
+        {
+            stream.ran_dry(position, config);
         }
         if far {
             self.left(id, out);

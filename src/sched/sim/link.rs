@@ -103,6 +103,8 @@ pub(crate) struct Flow {
     pub(crate) delivered: u64,
     pub(crate) congestion: u64,
     pub(crate) flying: u64,
+    /// Whether its window stays as it is.
+    pub(crate) throttled: bool,
     pub(crate) paused: bool,
     pub(crate) cancelled: bool,
     /// What happens after the last byte of the body; nothing, if it just stops coming.
@@ -125,6 +127,7 @@ impl Flow {
             delivered: 0,
             congestion,
             flying: 0,
+            throttled: false,
             paused: false,
             cancelled: false,
             ending: Some(FetchOutcome::Complete),
@@ -190,7 +193,7 @@ impl<P: Policy> Sim<P> {
         let full = self.link.is_full(self.now);
         if let Some(flow) = self.flows.get_mut(&fetch) {
             flow.flying -= bytes;
-            if !full {
+            if !full && !flow.throttled {
                 flow.congestion += bytes;
             }
         }

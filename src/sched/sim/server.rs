@@ -40,6 +40,8 @@ pub(crate) struct Server {
     pub(crate) faults: BTreeMap<u64, Fault>,
     /// What goes wrong with the next request.
     pub(crate) next: Option<Fault>,
+    /// What goes wrong with each so-many-th request.
+    pub(crate) every: Option<(u64, Fault)>,
     /// What goes wrong with every request.
     pub(crate) always: Option<Fault>,
     asked: u64,
@@ -53,6 +55,7 @@ impl Default for Server {
             think: Micros(0),
             faults: BTreeMap::new(),
             next: None,
+            every: None,
             always: None,
             asked: 0,
         }
@@ -63,7 +66,9 @@ impl Server {
     /// What is wrong with the next request.
     fn next_fault(&mut self) -> Option<Fault> {
         self.asked += 1;
-        self.next.take().or(self.faults.remove(&self.asked)).or(self.always)
+        let nth = self.every.filter(|(nth, _)| self.asked.is_multiple_of(*nth));
+        let own = self.next.take().or(self.faults.remove(&self.asked));
+        own.or(nth.map(|(_, fault)| fault)).or(self.always)
     }
 }
 
@@ -85,6 +90,45 @@ fn failed(kind: NetworkErrorKind, remedy: Remedy) -> FetchOutcome {
 }
 
 impl<P: Policy> Sim<P> {
+    /// From now on the server sends nothing more of that answer; what is on its way comes. The driver
+    /// gives it up after the idle timeout.
+    pub(crate) fn stall(&mut self, fetch: FetchId) {
+        if let Some(flow) = self.flows.get_mut(&fetch) {
+            flow.paused = true;
+            let retry = Remedy::Retry { after: None };
+            let timed_out = Happening::Ended(fetch, failed(NetworkErrorKind::TimedOut, retry));
+            self.agenda.insert((self.now + IDLE, u64::MAX - fetch.0), timed_out);
+        }
+    }
+
+    /// From now on that answer gets no more than about `rate` bytes per second.
+    pub(crate) fn throttle(&mut self, fetch: FetchId, rate: u64) {
+        let round_trip = self.link.round_trip.0;
+        if let Some(flow) = self.flows.get_mut(&fetch) {
+            flow.throttled = true;
+            flow.congestion = (rate * round_trip / 1_000_000).max(1);
+        }
+    }
+
+    /// It goes on.
+    pub(crate) fn go_on(&mut self, fetch: FetchId) {
+        self.agenda.retain(|(_, nth), _| *nth != u64::MAX - fetch.0);
+        if let Some(flow) = self.flows.get_mut(&fetch) {
+            flow.paused = false;
+            self.pump(fetch);
+        }
+    }
+
+    /// The machine does nothing for so long; then everything that was due happens at once.
+    pub(crate) fn freeze(&mut self, time: Micros) {
+        self.now = self.now + time;
+    }
+
+    /// The running requests, the oldest first.
+    pub(crate) fn running(&self) -> Vec<FetchId> {
+        self.flows.iter().filter(|(_, flow)| !flow.cancelled).map(|(id, _)| *id).collect()
+    }
+
     /// A request is at the server.
     pub(super) fn arrived(&mut self, fetch: FetchId) {
         let Some(flow) = self.flows.get_mut(&fetch).filter(|flow| !flow.cancelled) else {

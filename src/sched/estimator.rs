@@ -13,6 +13,8 @@ const FIRST_BYTE_GUESS: Micros = Micros::from_millis(80);
 const RATE_GUESS: f64 = 2_500_000.0;
 /// First-byte times kept: enough for a median, few enough to follow a change of network.
 const RECENT: usize = 32;
+/// First-byte times kept for the slow end of them: enough that one in twenty is three of them.
+const RECENT_TAIL: usize = 64;
 /// Shortest time over which a rate is taken, so that bytes which the kernel had buffered do not pass
 /// for a fast link.
 const SAMPLE: Micros = Micros::from_millis(50);
@@ -116,6 +118,8 @@ pub(crate) struct Estimator {
     warm: FirstBytes,
     /// The same while other bodies came in: their bytes stand in the queue before it.
     loaded: FirstBytes,
+    /// Both of these, further back.
+    tail: VecDeque<Micros>,
     cold: Option<Micros>,
     flow: Option<f64>,
     path: Meter,
@@ -126,6 +130,12 @@ impl Estimator {
     /// An answer began `after` its request was sent; `warm` if over a connection used before, `loaded` if
     /// other bodies were coming in then.
     pub(crate) fn answered(&mut self, after: Micros, warm: bool, loaded: bool) {
+        if warm {
+            self.tail.push_back(after);
+            if self.tail.len() > RECENT_TAIL {
+                self.tail.pop_front();
+            }
+        }
         match (warm, loaded) {
             (true, false) => self.warm.add(after),
             (true, true) => self.loaded.add(after),
@@ -186,6 +196,14 @@ impl Estimator {
     /// What to show.
     pub(crate) fn estimate(&self) -> Estimate {
         Estimate { first_byte: self.first_byte(), rate: self.flow.map(|rate| rate as u64) }
+    }
+
+    /// The first-byte time that 19 of 20 warm answers keep to; `None` before the first measurement.
+    pub(crate) fn p95(&self) -> Option<Micros> {
+        let mut sorted: Vec<Micros> = self.tail.iter().copied().collect();
+        sorted.sort_unstable();
+        let rank = (sorted.len() * 95).div_ceil(100);
+        sorted.get(rank.checked_sub(1)?).copied()
     }
 
     fn first_byte(&self) -> Option<Micros> {
@@ -254,6 +272,26 @@ mod tests {
         let link = estimator.link();
         assert_eq!((link.round_trip, link.first_byte, link.cold), (ms(40), ms(50), ms(500)));
         assert_eq!(estimator.estimate().first_byte, Some(ms(50)));
+    }
+
+    #[test]
+    fn p7_of_the_last_64_first_byte_times_19_in_20_are_not_above_p95() {
+        let mut estimator = Estimator::default();
+        assert_eq!(estimator.p95(), None);
+        estimator.answered(ms(9000), false, false);
+        assert_eq!(estimator.p95(), None, "a new connection says nothing about the server");
+        for after in [500, 40] {
+            estimator.answered(ms(after), true, after % 2 == 0);
+        }
+        assert_eq!(estimator.p95(), Some(ms(500)));
+        for after in 1..=60 {
+            estimator.answered(ms(after), true, after % 2 == 0);
+        }
+        assert_eq!(estimator.p95(), Some(ms(58)), "the 59th of 62");
+        for after in 101..=104 {
+            estimator.answered(ms(after), true, after % 2 == 0);
+        }
+        assert_eq!(estimator.p95(), Some(ms(101)), "the 61st of the last 64");
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Tunables {
     pub fetch: FetchConfig,
     /// How often to try again.
     pub retry: RetryConfig,
+    /// When to ask twice for what a read waits for.
+    pub hedging: HedgingConfig,
 }
 
 /// How far the engine reads ahead of each reader.
@@ -150,6 +152,32 @@ impl Default for RetryConfig {
             max_retry_after: Duration::from_secs(30),
             budget: Duration::from_secs(30),
         }
+    }
+}
+
+/// When a request that a read waits for gets a second one beside it, over another connection.
+///
+/// The first of the two to bring the byte goes on, the other is stopped. It helps where single
+/// connections stall or single answers are slow, and costs what comes twice. While all requests are slow,
+/// or the origin has asked for patience, none is sent.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HedgingConfig {
+    /// Whether to do so at all. Default true. Off, a stalled connection is waited for until
+    /// [`TimeoutConfig::idle`].
+    pub enabled: bool,
+    /// Second requests per hundred others, 0 to 100, counted for each origin; two may always come at once
+    /// if it is above zero. Default 5. More hides more stalls of a bad server and loads it.
+    pub budget_percent: u32,
+    /// Least silence before a second request. Default 250 ms; it is never less than three round trips, nor than
+    /// what 19 of 20 answers take. Shorter hides shorter stalls, and takes a busy machine or a lost packet
+    /// for one.
+    pub delay: Duration,
+}
+
+impl Default for HedgingConfig {
+    fn default() -> Self {
+        Self { enabled: true, budget_percent: 5, delay: Duration::from_millis(250) }
     }
 }
 
@@ -339,7 +367,10 @@ impl Tunables {
             "retry.jitter",
             "must be 0 to 1",
         )?;
-        ensure(t.budget > Duration::ZERO, "retry.budget", "must be above zero")
+        ensure(t.budget > Duration::ZERO, "retry.budget", "must be above zero")?;
+        let h = &self.hedging;
+        ensure(h.budget_percent <= 100, "hedging.budget_percent", "must be 0 to 100")?;
+        ensure(h.delay > Duration::ZERO, "hedging.delay", "must be above zero")
     }
 }
 
@@ -378,6 +409,8 @@ mod tests {
         assert_eq!(refused(|c| c.tunables.fetch.demand_min = 1 << 40), "fetch.demand_min");
         assert_eq!(refused(|c| c.tunables.retry.max_attempts = 0), "retry.max_attempts");
         assert_eq!(refused(|c| c.tunables.retry.jitter = f64::NAN), "retry.jitter");
+        assert_eq!(refused(|c| c.tunables.hedging.budget_percent = 101), "hedging.budget_percent");
+        assert_eq!(refused(|c| c.tunables.hedging.delay = Duration::ZERO), "hedging.delay");
         assert_eq!(refused(|c| c.net.bulk_lanes = 0), "net.bulk_lanes");
         assert_eq!(refused(|c| c.store.max_bytes = 0), "store.max_bytes");
         assert_eq!(refused(|c| c.timeouts.idle = Duration::ZERO), "timeouts.idle");

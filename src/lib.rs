@@ -34,7 +34,7 @@
 //! | reading | [`Session`], [`Reader`], [`AsyncReader`], [`ReaderHandle`], [`CancellationToken`] |
 //! | watching | [`Snapshot`], [`InFlight`], [`Purpose`], [`Events`], [`SessionEvent`] |
 //! | errors | [`Error`], [`NetworkError`], [`NetworkErrorKind`], [`Stage`], [`StorageError`] |
-//! | knobs | [`Config`], [`Tunables`], [`ReadaheadConfig`], [`FetchConfig`], [`RetryConfig`], [`TimeoutConfig`], [`NetConfig`], [`OnChange`], [`StoreConfig`] |
+//! | knobs | [`Config`], [`Tunables`], [`ReadaheadConfig`], [`FetchConfig`], [`RetryConfig`], [`HedgingConfig`], [`TimeoutConfig`], [`NetConfig`], [`OnChange`], [`StoreConfig`] |
 //! | the store, for tools | [`AssetStore`], [`AssetKey`], [`AssetInfo`], [`Evicted`], [`Removed`] |
 //!
 //! # The house
@@ -98,8 +98,8 @@ mod validator;
 
 pub use assets::{AssetInfo, AssetKey, AssetStore, Evicted, Removed};
 pub use config::{
-    Config, FetchConfig, NetConfig, OnChange, ReadaheadConfig, RetryConfig, StoreConfig,
-    TimeoutConfig, Tunables,
+    Config, FetchConfig, HedgingConfig, NetConfig, OnChange, ReadaheadConfig, RetryConfig,
+    StoreConfig, TimeoutConfig, Tunables,
 };
 pub use engine::{Engine, EngineBuilder, IntoSource, Source};
 pub use error::{Error, NetworkError, NetworkErrorKind, Stage, StorageError};

@@ -9,6 +9,7 @@ use crate::ids::{FetchId, Lane, OriginId};
 use crate::sched::Scheduler;
 use crate::sched::estimator::{Estimator, Link, Meter};
 use crate::sched::event::{Action, Class, ConnectionUse, FetchOutcome};
+use crate::sched::hedge::Hedging;
 use crate::sched::inflight::{Connections, Fetch};
 use crate::sched::queue::{Popped, Queue, Segment};
 use crate::sched::resource::Transfer;
@@ -26,6 +27,8 @@ pub(crate) struct Origin {
     pub(crate) queue: Queue,
     /// What its link looks like.
     pub(crate) estimator: Estimator,
+    /// What it has had of second requests.
+    pub(crate) hedging: Hedging,
     /// Until when it asked to be left alone.
     pub(crate) paused_until: Option<Micros>,
     lanes: BTreeMap<Lane, Connections>,
@@ -73,7 +76,7 @@ impl Origin {
     /// Blocked reads have a lane of their own; the rest takes turns over the others. While the only
     /// connection of that lane is busy, near read-ahead makes the second one: the next seek finds it warm.
     /// `busy` is how many requests run over the lane of blocked reads.
-    fn lane(&mut self, class: Class, busy: usize, bulk_lanes: u8) -> Lane {
+    pub(super) fn lane(&mut self, class: Class, busy: usize, bulk_lanes: u8) -> Lane {
         let idle = self.lanes.get(&Lane::Demand).is_some_and(|connections| connections.has_idle());
         let spare = class <= Class::Near && busy > 0 && busy < DEMAND_CONNECTIONS && !idle;
         if class <= Class::FirstWindow || spare {
@@ -177,7 +180,9 @@ impl Scheduler {
         let segment = popped.segment();
         let Segment { resource: resource_id, range, class, .. } = segment;
         let id = self.fetches.next_id();
-        self.cut_off_others(segment, out);
+        let late = self.resources.get(&resource_id).and_then(|r| r.late_at(range.start));
+        let rival = late.map(|late| late.fetch);
+        self.cut_off_others(segment, rival, out);
         let found = self.resources.get_mut(&resource_id).zip(self.origins.get_mut(&origin_id));
         let Some((resource, origin)) = found else {
             return;
@@ -187,7 +192,12 @@ impl Scheduler {
         resource.map.take(range, id);
         let urgency = if resource.probed { class } else { Class::Blocked };
         let busy = self.fetches.over(origin_id, Lane::Demand);
-        let lane = origin.lane(urgency, busy, self.bulk_lanes);
+        origin.hedging.sent(late, self.now, &self.tunables.hedging);
+        resource.hedges += u64::from(rival.is_some());
+        let lane = match rival.and_then(|rival| self.fetches.one(rival)) {
+            Some(rival) => origin.other_lane(rival.lane, self.bulk_lanes),
+            None => origin.lane(urgency, busy, self.bulk_lanes),
+        };
         resource.probed = true;
         let reader = segment.reader.and_then(|reader| resource.cursors.one_mut(reader));
         if let Some(stream) = reader.and_then(|cursor| cursor.stream.as_mut()) {
@@ -207,6 +217,7 @@ impl Scheduler {
             end: range.end,
             body_end: if whole { u64::MAX } else { range.end },
             attempt,
+            rival,
             last_error,
             started: self.now,
             expected,
@@ -250,6 +261,7 @@ mod tests {
             end: range.end,
             body_end: range.end,
             attempt: 1,
+            rival: None,
             last_error: None,
             started: ms(1000),
             expected: ms(0),

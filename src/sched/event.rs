@@ -185,6 +185,8 @@ pub(crate) enum TimeoutReason {
     SeekGrace,
     /// A reader has waited for a running fetch: look again whether a new one would be sooner.
     WaitReview,
+    /// What a reader waits for may be late: a second request may be worth it.
+    Hedge,
     /// A paused body has been left unread long enough.
     PausedBody,
     /// A hint has expired.
@@ -206,6 +208,8 @@ pub(crate) struct ResourceView {
     pub(crate) ranges: bool,
     /// Bytes fetched that were covered already.
     pub(crate) bytes_twice: u64,
+    /// Second requests sent beside late ones.
+    pub(crate) hedges: u64,
 }
 
 /// What the scheduler believes about one origin.

@@ -33,6 +33,8 @@ pub(crate) struct Fetch {
     pub(crate) body_end: u64,
     /// 1 for the first try of these bytes.
     pub(crate) attempt: u32,
+    /// The late one that it was sent beside, if it was.
+    pub(crate) rival: Option<FetchId>,
     /// Why the try before failed.
     pub(crate) last_error: Option<Error>,
     /// When it was sent.
@@ -255,6 +257,7 @@ mod tests {
             end: 500,
             body_end: 500,
             attempt: 1,
+            rival: None,
             last_error: None,
             started: Micros(1000),
             expected: Micros(50),

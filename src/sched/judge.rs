@@ -69,7 +69,12 @@ fn time_to_reach(distance: u64, fetch: &Fetch, outlook: &Outlook<'_>) -> Micros 
 
 /// From when on silence of a fetch is a stall.
 fn stall(link: &Link) -> Micros {
-    STALL.max(Micros(link.round_trip.0.saturating_mul(STALL_ROUND_TRIPS)))
+    silence(link, STALL)
+}
+
+/// Silence that says something: `least`, and never less than a few round trips.
+pub(crate) fn silence(link: &Link, least: Micros) -> Micros {
+    least.max(Micros(link.round_trip.0.saturating_mul(STALL_ROUND_TRIPS)))
 }
 
 /// The running fetches of `resource` that nobody wants any more and that are not worth finishing.
@@ -138,6 +143,7 @@ mod tests {
             end: 8 * MIB,
             body_end: 8 * MIB,
             attempt: 1,
+            rival: None,
             last_error: None,
             started: ms(0),
             expected: ms(100),

@@ -12,6 +12,7 @@
 //! | `queue`, `priority` | in which order; the only door to `StartFetch` |
 //! | `admit` | what may start now |
 //! | `judge` | wait or open; finish or cancel |
+//! | `hedge` | which fetch is late, and whether another one is sent beside it |
 //! | `overtake` | whose the bytes are when a new fetch begins within a running one |
 //! | `failure`, `retry` | what failed, and when to try again |
 //! | `segment_map`, `inflight`, `cursors`, `window`, `estimator`, `timer` | the state behind it |
@@ -23,6 +24,7 @@ mod cursors;
 mod estimator;
 mod event;
 mod failure;
+mod hedge;
 mod inflight;
 mod judge;
 mod on_fetch;
@@ -80,6 +82,8 @@ pub(crate) struct Scheduler {
     /// Resources whose plan is out of date.
     dirty: BTreeSet<ResourceId>,
     now: Micros,
+    /// Until when silence says nothing about the network.
+    starved_until: Micros,
     handled: u64,
 }
 
@@ -98,6 +102,7 @@ impl Scheduler {
             timers: Timers::default(),
             dirty: BTreeSet::new(),
             now: Micros(0),
+            starved_until: Micros(0),
             handled: 0,
         }
     }
@@ -107,6 +112,7 @@ impl Scheduler {
     /// `now` does not go back between calls. Afterwards ask `next_timeout` when to send `Tick`.
     pub(crate) fn handle(&mut self, now: Micros, event: Event, out: &mut Vec<Action>) {
         self.now = self.now.max(now);
+        self.notice_starvation();
         self.react(event, out);
         self.settle(out);
         self.handled += 1;

@@ -85,10 +85,14 @@ impl Scheduler {
             || met
             || overran
             || due
+            || resource.late.iter().any(|late| range.contains(late.from))
             || (resource.transfer == Transfer::Whole
                 && resource.is_past_mark(fetch.head, &self.tunables))
         {
             self.dirty.insert(resource_id);
+        }
+        if first {
+            self.stop_loser(id, out);
         }
         self.stop_at_end(id, out);
         self.tell_end(resource_id, out);
@@ -114,12 +118,13 @@ impl Scheduler {
         };
         let mut hole = resource.map.hole_of(fetch.own(), id);
         resource.map.release(fetch.own(), id);
-        if fetch.cancelled {
+        let all = resource.map.all();
+        if self.give_back(&fetch, hole, &outcome) || fetch.cancelled {
             return;
         }
         if fetch.whole && !hole.is_empty() {
             // Whatever is missing would have to come from byte 0 on.
-            hole = resource.map.all();
+            hole = all;
         }
         match outcome {
             FetchOutcome::Cancelled => {}

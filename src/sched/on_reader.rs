@@ -38,6 +38,7 @@ impl Scheduler {
         self.readers.remove(&reader);
         self.timers.clear(Timer::DemandBudget(reader));
         self.timers.clear(Timer::WaitReview(reader));
+        self.timers.clear(Timer::Hedge(reader));
     }
 
     /// A reader waits.

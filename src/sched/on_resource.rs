@@ -166,6 +166,7 @@ impl Scheduler {
     /// Makes a new plan for one resource and queues it.
     pub(super) fn replan(&mut self, id: ResourceId, out: &mut Vec<Action>) {
         self.drop_met_demands(id);
+        self.find_late(id);
         let Some(resource) = self.resources.get_mut(&id) else {
             return;
         };

@@ -14,7 +14,7 @@ impl Scheduler {
                 Timer::OriginPause(origin) => self.on_origin_pause(origin),
                 Timer::DemandBudget(reader) => self.on_budget(reader, out),
                 Timer::SeekGrace(resource) => self.judge(resource, out),
-                Timer::WaitReview(reader) => self.on_review(reader),
+                Timer::WaitReview(reader) | Timer::Hedge(reader) => self.on_review(reader),
                 Timer::PausedBody(fetch) => self.cancel(fetch, out),
                 Timer::HintExpiry(hint) => self.on_hint_withdrawn(hint),
             }

@@ -13,8 +13,14 @@ use crate::sched::segment_map::SegmentState;
 
 impl Scheduler {
     /// A new fetch begins within the range of a running one: the running one ends there, and what it
-    /// would have brought beyond is missing again.
-    pub(super) fn cut_off_others(&mut self, segment: Segment, out: &mut Vec<Action>) {
+    /// would have brought beyond is missing again. One that has nothing left is stopped, unless it is the
+    /// `rival`: then the two race for the very next byte.
+    pub(super) fn cut_off_others(
+        &mut self,
+        segment: Segment,
+        rival: Option<FetchId>,
+        out: &mut Vec<Action>,
+    ) {
         let Some(resource) = self.resources.get_mut(&segment.resource) else {
             return;
         };
@@ -30,7 +36,7 @@ impl Scheduler {
             let cut = fetch.end.min(segment.range.start).max(fetch.low);
             resource.map.release(ByteRange::new(cut, fetch.end), id);
             fetch.end = cut;
-            if fetch.head >= cut {
+            if fetch.head >= cut && rival != Some(id) {
                 self.cancel(id, out);
                 return;
             }

@@ -67,6 +67,7 @@ pub(crate) fn plan(resource: &mut Resource, outlook: &Outlook<'_>) -> Plan {
     }
     let mut planner = Planner { resource, outlook, plan: Plan::default() };
     planner.blocked();
+    planner.relieve();
     planner.hints();
     planner.windows();
     planner.fills();
@@ -120,6 +121,9 @@ impl Planner<'_> {
         let Some(fetch) = self.outlook.fetches.one(id).filter(|fetch| !fetch.cancelled) else {
             return;
         };
+        if self.resource.late_at(at).is_some_and(|late| late.fetch == id) {
+            return self.open(since, reader, at, Some(id));
+        }
         match wait_or_open(at, fetch, self.outlook) {
             Verdict::Wait { review: Some(review) } => self.plan.reviews.push((reader, review)),
             Verdict::Wait { review: None } => {}
@@ -146,6 +150,23 @@ impl Planner<'_> {
             self.plan.segments.iter().map(|s| s.range.start).filter(|start| *start > at).min();
         let range = hole.until(next.unwrap_or(u64::MAX));
         self.want(range, Class::Blocked, since, Some(reader));
+    }
+
+    /// What late fetches are to be helped out with, where no read is blocked at that very byte.
+    fn relieve(&mut self) {
+        for late in self.resource.late.clone() {
+            if self.plan.segments.iter().any(|segment| segment.range.contains(late.from)) {
+                continue;
+            }
+            let size = size::ahead(self.last_size(late.reader), self.outlook);
+            let its = Some(SegmentState::InFlight(late.fetch));
+            let rest = ByteRange::at(late.from, size);
+            let open = |state: Option<SegmentState>| state.is_none() || state == its;
+            if let Some(run) = self.resource.map.first_run(rest, open) {
+                let class = if late.blocked { Class::FirstWindow } else { Class::Near };
+                self.want(run, class, self.outlook.now, Some(late.reader));
+            }
+        }
     }
 
     fn hints(&mut self) {

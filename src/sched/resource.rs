@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::ids::{HintId, OriginId, ReaderId, ResourceId};
 use crate::sched::cursors::{Cursor, Cursors, share};
 use crate::sched::estimator::Link;
+use crate::sched::hedge::Late;
 use crate::sched::retry::Retries;
 use crate::sched::segment_map::SegmentMap;
 use crate::time::Micros;
@@ -85,6 +86,10 @@ pub(crate) struct Resource {
     pub(crate) queued: Vec<ByteRange>,
     /// After how many more bytes a new plan may want more.
     pub(crate) watch: Option<u64>,
+    /// Fetches that another one is to help out.
+    pub(crate) late: Vec<Late>,
+    /// Second requests that were sent beside late ones.
+    pub(crate) hedges: u64,
     /// Whether a cursor left its place so lately that what runs there still has its grace.
     pub(crate) in_grace: bool,
 }
@@ -119,6 +124,8 @@ impl Resource {
             probed: false,
             queued: Vec::new(),
             watch: None,
+            late: Vec::new(),
+            hedges: 0,
             in_grace: false,
         }
     }
@@ -177,6 +184,11 @@ impl Resource {
         config.enabled
             && config.whole_file > 0
             && self.map.len().is_some_and(|len| len <= config.whole_file.max(soon))
+    }
+
+    /// The fetch that is late with the byte at `offset`, if it is to be helped out from there on.
+    pub(crate) fn late_at(&self, offset: u64) -> Option<Late> {
+        self.late.iter().find(|late| late.from == offset).copied()
     }
 
     /// Whether a blocked read waits at `offset`.

@@ -19,6 +19,8 @@ pub(crate) enum Timer {
     SeekGrace(ResourceId),
     /// Look again whether that reader should go on waiting.
     WaitReview(ReaderId),
+    /// Look whether what that reader waits for is late.
+    Hedge(ReaderId),
     /// That body has been paused long enough.
     PausedBody(FetchId),
     /// That hint has expired.
@@ -32,6 +34,7 @@ impl Timer {
             Self::DemandBudget(_) => TimeoutReason::DemandBudget,
             Self::SeekGrace(_) => TimeoutReason::SeekGrace,
             Self::WaitReview(_) => TimeoutReason::WaitReview,
+            Self::Hedge(_) => TimeoutReason::Hedge,
             Self::PausedBody(_) => TimeoutReason::PausedBody,
             Self::HintExpiry(_) => TimeoutReason::HintExpiry,
         }

@@ -21,6 +21,7 @@ impl Scheduler {
             window: windows.first().map_or(0, |window| window.size),
             ranges: resource.transfer == Transfer::Ranges,
             bytes_twice: resource.bytes_twice,
+            hedges: resource.hedges,
         }
     }
 

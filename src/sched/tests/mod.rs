@@ -5,6 +5,7 @@ mod cells;
 mod closing;
 mod failing;
 mod filling;
+mod hedging;
 mod hints;
 mod lengths;
 mod one_body;

@@ -6,9 +6,11 @@ use crate::ids::ReaderId;
 use crate::sched::Class;
 use crate::sched::sim::{Fault, Sim, ms};
 
-/// A reader with a long request running in front of it, on a link of `rate` bytes per second.
+/// A reader with a long request running in front of it, on a link of `rate` bytes per second. Nothing is
+/// hedged, so that each further request is one that overtakes.
 fn streaming(round_trip: u64, rate: u64) -> (Sim, ReaderId) {
     let mut sim = Sim::new(256 * MIB).latency(ms(round_trip)).rate(rate).stored_before(&[]);
+    sim = sim.tuned(|tunables| tunables.hedging.enabled = false);
     sim.hint(ByteRange::new(0, 8 * MIB), None);
     sim.run_for(ms(2000));
     let at = sim.stored();

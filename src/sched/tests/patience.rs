@@ -11,10 +11,11 @@ const ELSEWHERE: ByteRange = ByteRange { start: 50 * MIB, end: 60 * MIB };
 /// Another one.
 const THIRD: ByteRange = ByteRange { start: 80 * MIB, end: 90 * MIB };
 
-/// A blocked read for which a request of 4 MiB runs.
+/// A blocked read for which a request of 4 MiB runs, and nothing else looked at than what is told of here.
 fn waiting() -> Told {
     let mut told = Told::new(&[ELSEWHERE, THIRD], |tunables| {
         no_readahead(tunables);
+        tunables.hedging.enabled = false;
         tunables.fetch.demand_min = 4 * MIB;
         tunables.fetch.demand_max = 4 * MIB;
     });

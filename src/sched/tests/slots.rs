@@ -140,6 +140,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("estimator", include_str!("../estimator.rs")),
     ("event", include_str!("../event.rs")),
     ("failure", include_str!("../failure.rs")),
+    ("hedge", include_str!("../hedge.rs")),
     ("inflight", include_str!("../inflight.rs")),
     ("judge", include_str!("../judge.rs")),
     ("on_fetch", include_str!("../on_fetch.rs")),

@@ -101,6 +101,7 @@ fn p3_a_read_waits_for_a_fetch_that_is_about_to_begin() {
 #[test]
 fn p3_an_answer_that_does_not_come_is_not_waited_for_at_a_distance() {
     let mut sim = fast().fault(1, Fault::Stall(0));
+    sim = sim.tuned(|tunables| tunables.hedging.enabled = false);
     let (one, other) = (sim.open_reader(MIB), sim.open_reader(MIB + 100_000));
     sim.read(one);
     sim.run_for(ms(10));

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::ids::{FetchId, Lane, OriginId};
+use crate::ids::{FetchId, Lane, OriginId, ResourceId};
 use crate::sched::Scheduler;
+use crate::sched::budget::{self, Bucket, Slowdown};
 use crate::sched::estimator::{Estimator, Link, Meter};
 use crate::sched::event::{Action, Class, ConnectionUse, FetchOutcome};
 use crate::sched::hedge::Hedging;
@@ -14,6 +15,7 @@ use crate::sched::inflight::{Connections, Fetch};
 use crate::sched::queue::{Popped, Queue, Segment};
 use crate::sched::resource::Transfer;
 use crate::sched::segment_map::SegmentState;
+use crate::sched::timer::Timer;
 use crate::time::Micros;
 
 /// Connections that blocked reads take turns over: a seek finds one idle while the other is busy with what
@@ -29,6 +31,10 @@ pub(crate) struct Origin {
     pub(crate) estimator: Estimator,
     /// What it has had of second requests.
     pub(crate) hedging: Hedging,
+    /// The requests that were made to it lately.
+    pub(crate) bucket: Bucket,
+    /// How far it is slowed down because it has had enough.
+    pub(crate) slowdown: Slowdown,
     /// Until when it asked to be left alone.
     pub(crate) paused_until: Option<Micros>,
     lanes: BTreeMap<Lane, Connections>,
@@ -95,6 +101,8 @@ enum Turn {
     Start,
     /// It waits.
     Wait,
+    /// It waits until then.
+    Until(Micros),
     /// It waits for the slot of that fetch, which has to go.
     After(FetchId),
 }
@@ -115,6 +123,7 @@ impl Scheduler {
                     }
                 }
                 Turn::Wait => {}
+                Turn::Until(at) => self.timers.set(Timer::Requests(id), at),
                 Turn::After(victim) => {
                     self.cancel(victim, out);
                     return true;
@@ -140,11 +149,26 @@ impl Scheduler {
         let fits = flying == 0
             || flying.saturating_add(segment.range.len()) <= self.tunables.fetch.speculation_budget;
         let paused = self.origins.get(&origin).is_some_and(|o| o.paused_until.is_some());
-        if running < slots && fits && !paused && !self.first_byte_pending(origin) {
-            Turn::Start
-        } else {
-            Turn::Wait
+        if running >= slots || !fits || paused || self.first_byte_pending(origin) {
+            return Turn::Wait;
         }
+        match self.next_request(segment.resource) {
+            at if at > self.now => Turn::Until(at),
+            _ => Turn::Start,
+        }
+    }
+
+    /// When speculation may ask for something of `resource`.
+    fn next_request(&self, resource: ResourceId) -> Micros {
+        let Some(resource) = self.resources.get(&resource) else {
+            return self.now;
+        };
+        let Some(origin) = self.origins.get(&resource.origin) else {
+            return self.now;
+        };
+        let share = origin.slowdown.share(self.now);
+        let of_resource = resource.bucket.ready(self.now, budget::PER_RESOURCE * share);
+        of_resource.max(origin.bucket.ready(self.now, budget::PER_ORIGIN * share))
     }
 
     /// Whether a blocked read of `origin` waits for a fetch that has not brought a byte yet. One that is
@@ -192,6 +216,9 @@ impl Scheduler {
         resource.map.take(range, id);
         let urgency = if resource.probed { class } else { Class::Blocked };
         let busy = self.fetches.over(origin_id, Lane::Demand);
+        let share = origin.slowdown.share(self.now);
+        resource.bucket.take(self.now, budget::PER_RESOURCE * share);
+        origin.bucket.take(self.now, budget::PER_ORIGIN * share);
         origin.hedging.sent(late, self.now, &self.tunables.hedging);
         resource.hedges += u64::from(rival.is_some());
         let lane = match rival.and_then(|rival| self.fetches.one(rival)) {

@@ -179,6 +179,8 @@ pub(crate) enum Class {
 pub(crate) enum TimeoutReason {
     /// A segment's pause after a failure is over.
     Backoff,
+    /// Speculation has used up its requests for a moment.
+    Requests,
     /// A demand's time budget is used up.
     DemandBudget,
     /// The grace after a seek is over: the old place's fetches are looked at again.

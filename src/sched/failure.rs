@@ -4,7 +4,7 @@ use crate::byte_range::ByteRange;
 use crate::error::{Error, NetworkError, NetworkErrorKind, Stage};
 use crate::ids::{ReaderId, ResourceId};
 use crate::sched::Scheduler;
-use crate::sched::event::{Action, Failure, Remedy, Urgency};
+use crate::sched::event::{Action, Failure, FetchOutcome, Remedy, Urgency};
 use crate::sched::inflight::Fetch;
 use crate::sched::retry::{Retries, Retry, pause};
 use crate::sched::segment_map::SegmentState;
@@ -37,30 +37,34 @@ impl Scheduler {
             Remedy::Fatal => self.finish(fetch.resource, &error, out),
             Remedy::GiveUp => self.give_up(fetch.resource, hole, error, out),
             Remedy::Retry { after } => {
-                self.pause_origin(fetch, after);
                 let longest = Micros::from(self.tunables.retry.max_retry_after);
                 let too_long = after.is_some_and(|after| after > longest);
                 if too_long || attempts >= self.tunables.retry.max_attempts {
                     self.give_up(fetch.resource, hole, error, out);
                 } else {
-                    self.back_off(fetch.resource, hole, attempts, after, error);
+                    self.back_off(fetch, hole, attempts, after, error);
                 }
             }
         }
     }
 
-    /// Nobody asks for `hole` for a while.
+    /// Nobody asks for `hole` for a while. A lost connection says nothing about the next one: a read asks again
+    /// at once, the first time.
     fn back_off(
         &mut self,
-        id: ResourceId,
+        fetch: &Fetch,
         hole: ByteRange,
         attempts: u32,
         after: Option<Micros>,
         error: Error,
     ) {
-        let pause = pause(&self.tunables.retry, attempts, &mut self.rng);
-        let until = self.now + pause.max(after.unwrap_or_default());
+        let id = fetch.resource;
         let urgent = self.resources.get(&id).is_some_and(|r| r.is_waited_for(hole));
+        let pause = match urgent && attempts == 1 && is_lost(&error) {
+            true => Micros(0),
+            false => pause(&self.tunables.retry, attempts, &mut self.rng),
+        };
+        let until = self.now + pause.max(after.unwrap_or_default());
         self.leave_alone(id, Retry { range: hole, attempts, until: Some(until), urgent, error });
     }
 
@@ -144,12 +148,21 @@ impl Scheduler {
         out.push(Action::FailResource { resource: id, error: error.clone() });
     }
 
-    /// The origin asked for patience: no read-ahead from it until then.
-    fn pause_origin(&mut self, fetch: &Fetch, after: Option<Micros>) {
+    /// A fetch may have ended with the origin asking for patience: then it is asked less often, for nothing twice,
+    /// and for no read-ahead until the time it named is over.
+    pub(super) fn heed(&mut self, fetch: &Fetch, outcome: &FetchOutcome) {
+        let FetchOutcome::Failed(Failure { error, remedy }) = outcome else {
+            return;
+        };
+        let Some(origin) = self.origins.get_mut(&fetch.origin) else {
+            return;
+        };
+        if has_enough(error) {
+            origin.slowdown.halve(self.now);
+            origin.hedging.quiet(self.now);
+        }
         let longest = Micros::from(self.tunables.retry.max_retry_after);
-        if let Some(after) = after
-            && let Some(origin) = self.origins.get_mut(&fetch.origin)
-        {
+        if let Remedy::Retry { after: Some(after) } = *remedy {
             let until = self.now + after.min(longest);
             let until = origin.paused_until.map_or(until, |before| before.max(until));
             origin.paused_until = Some(until);
@@ -201,6 +214,16 @@ impl Scheduler {
         self.judge_soon(id);
         self.dirty.insert(id);
     }
+}
+
+/// Whether the origin says that it is asked too much.
+fn has_enough(error: &Error) -> bool {
+    matches!(error, Error::Network(error) if matches!(error.kind, NetworkErrorKind::Status(429 | 503)))
+}
+
+/// Whether the connection was lost, or never came about.
+fn is_lost(error: &Error) -> bool {
+    matches!(error, Error::Network(error) if error.kind == NetworkErrorKind::Connection)
 }
 
 /// The error for a wait that ended without any request having failed; whoever knows the URL puts it in.

@@ -11,6 +11,7 @@
 //! | `whole` | the same for a server without ranges |
 //! | `queue`, `priority` | in which order; the only door to `StartFetch` |
 //! | `admit` | what may start now |
+//! | `budget` | how often speculation may ask |
 //! | `judge` | wait or open; finish or cancel |
 //! | `hedge` | which fetch is late, and whether another one is sent beside it |
 //! | `overtake` | whose the bytes are when a new fetch begins within a running one |
@@ -19,6 +20,7 @@
 //! | `check`, `view` | whether the state is sound; what of it is shown |
 
 mod admit;
+mod budget;
 mod check;
 mod cursors;
 mod estimator;

@@ -112,6 +112,7 @@ impl Scheduler {
         if let Some(origin) = self.origins.get_mut(&fetch.origin) {
             origin.ended(self.now, &fetch, &outcome);
         }
+        self.heed(&fetch, &outcome);
         self.dirty.insert(fetch.resource);
         let Some(resource) = self.resources.get_mut(&fetch.resource) else {
             return;

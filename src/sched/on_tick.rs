@@ -12,6 +12,8 @@ impl Scheduler {
             match timer {
                 Timer::Backoff(resource) => self.on_backoff(resource),
                 Timer::OriginPause(origin) => self.on_origin_pause(origin),
+                // What waits for it is looked at after each event.
+                Timer::Requests(_) => {}
                 Timer::DemandBudget(reader) => self.on_budget(reader, out),
                 Timer::SeekGrace(resource) => self.judge(resource, out),
                 Timer::WaitReview(reader) | Timer::Hedge(reader) => self.on_review(reader),

@@ -6,6 +6,7 @@ use crate::byte_range::ByteRange;
 use crate::config::{ReadaheadConfig, Tunables};
 use crate::error::Error;
 use crate::ids::{HintId, OriginId, ReaderId, ResourceId};
+use crate::sched::budget::Bucket;
 use crate::sched::cursors::{Cursor, Cursors, share};
 use crate::sched::estimator::Link;
 use crate::sched::hedge::Late;
@@ -86,6 +87,8 @@ pub(crate) struct Resource {
     pub(crate) queued: Vec<ByteRange>,
     /// After how many more bytes a new plan may want more.
     pub(crate) watch: Option<u64>,
+    /// The requests that were made for it lately.
+    pub(crate) bucket: Bucket,
     /// Fetches that another one is to help out.
     pub(crate) late: Vec<Late>,
     /// Second requests that were sent beside late ones.
@@ -124,6 +127,7 @@ impl Resource {
             probed: false,
             queued: Vec::new(),
             watch: None,
+            bucket: Bucket::default(),
             late: Vec::new(),
             hedges: 0,
             in_grace: false,

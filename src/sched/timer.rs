@@ -13,6 +13,8 @@ pub(crate) enum Timer {
     Backoff(ResourceId),
     /// The origin asked us to wait, and the wait is over.
     OriginPause(OriginId),
+    /// The origin, or one of its resources, may be asked again.
+    Requests(OriginId),
     /// That reader has waited long enough.
     DemandBudget(ReaderId),
     /// Look at the fetches which nobody may want any more.
@@ -31,6 +33,7 @@ impl Timer {
     fn reason(self) -> TimeoutReason {
         match self {
             Self::Backoff(_) | Self::OriginPause(_) => TimeoutReason::Backoff,
+            Self::Requests(_) => TimeoutReason::Requests,
             Self::DemandBudget(_) => TimeoutReason::DemandBudget,
             Self::SeekGrace(_) => TimeoutReason::SeekGrace,
             Self::WaitReview(_) => TimeoutReason::WaitReview,

@@ -207,6 +207,27 @@ fn p7_while_an_origin_asks_for_patience_nothing_is_doubled() {
     assert!(at < began + started + ms(3010), "{at:?}");
 }
 
+/// A 503 that does not say for how long counts too.
+#[test]
+fn p7_after_a_503_nothing_is_doubled_for_a_second() {
+    let (mut sim, one) = warm();
+    let two = sim.open_reader(0);
+    let asked = sim.requests.len();
+    sim.set_server(|server| server.next = Some(Fault::Stall(0)));
+    sim.seek(one, 100 * MIB);
+    sim.read(one);
+    sim.run_for(ms(60));
+    let began = sim.now();
+    let busy = Fault::Fail(Remedy::Retry { after: None });
+    sim.set_server(|server| server.next = Some(busy));
+    sim.seek(two, 200 * MIB);
+    sim.read(two);
+    sim.run_until_ready(one);
+    let again = since(&sim, asked).into_iter().filter(|r| r.range.start == 100 * MIB);
+    let at = again.map(|request| request.at).nth(1).unwrap();
+    assert!(at >= began + ms(1100) && at < began + ms(1210), "{at:?}");
+}
+
 /// 5 % of the requests and two at once, on a server that leaves each fifth request without an answer.
 #[test]
 fn p7_second_requests_are_few_among_many() {

@@ -13,6 +13,7 @@ mod overtaking;
 mod patience;
 mod playing;
 mod random;
+mod recovering;
 mod seeking;
 mod slots;
 mod smoke;

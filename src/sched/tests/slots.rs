@@ -135,6 +135,7 @@ fn p8_tunables_change_while_running() {
 /// The scheduler's own files.
 const SOURCES: &[(&str, &str)] = &[
     ("admit", include_str!("../admit.rs")),
+    ("budget", include_str!("../budget.rs")),
     ("check", include_str!("../check.rs")),
     ("cursors", include_str!("../cursors.rs")),
     ("estimator", include_str!("../estimator.rs")),

@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub rate: Option<u64>,
     /// Requests sent for the resource.
     pub requests: u64,
+    /// Those of them that were sent beside late ones, over another connection.
+    pub hedges: u64,
     /// Connections made for them.
     pub connections: u64,
     /// Body bytes received.
@@ -114,6 +116,7 @@ impl Snapshot {
             first_byte_micros: estimate.first_byte.map(|micros| micros.0),
             rate: estimate.rate,
             requests: load(&counters.requests),
+            hedges: view.hedges,
             connections: load(&counters.connections),
             bytes_fetched: load(&counters.bytes_fetched),
             bytes_wasted: load(&counters.bytes_wasted),

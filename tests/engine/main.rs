@@ -12,6 +12,7 @@ mod ends;
 mod eviction;
 mod faults;
 mod handles;
+mod hedging;
 mod inputs;
 mod kill;
 mod lies;

@@ -6,6 +6,9 @@
 //! read-ahead is relieved the same way before its reader gets there. A fetch that only crawls is split: it
 //! brings what it can until the other one answers, and nothing comes twice.
 //!
+//! With the budget used up a silent fetch is given up instead, later and later while nothing comes: one request
+//! takes the place of another.
+//!
 //! Not while the origin asks for patience; not while the machine was too busy to look; no more than one at a
 //! time while every request of the origin is silent: a link may be dead, or just all its old connections; and few
 //! among many requests.
@@ -36,6 +39,8 @@ const LUMP: u64 = 32 << 10;
 const STARVED: Micros = Micros::from_millis(50);
 /// Read-ahead may be silent for so many times what a read puts up with: most silence ends by itself.
 const AHEAD_PATIENCE: u64 = 2;
+/// Without a second request a silent one is borne for so many times as long, and twice that each time.
+const LAST_RESORT: u64 = 2;
 /// A flow crawls if it has less than one part in so many of its share of the path.
 const CRAWL: f64 = 4.0;
 /// A younger body may be slow because its connection opens its window, or because others had filled the queue.
@@ -64,6 +69,8 @@ pub(crate) struct Late {
     pub(crate) blocked: bool,
     /// Whether both have bytes of their own to bring.
     pub(crate) split: bool,
+    /// Whether it is to go instead, because no second request may be sent.
+    pub(crate) last_resort: bool,
 }
 
 /// What one origin has had of second requests.
@@ -73,6 +80,8 @@ pub(crate) struct Hedging {
     debt: u32,
     quiet_until: Micros,
     split_at: Option<Micros>,
+    /// Fetches given up since the last first byte.
+    given_up: u32,
     peak: f64,
     peak_at: Micros,
 }
@@ -90,6 +99,11 @@ impl Hedging {
     /// Whether bytes may come twice once more.
     fn is_affordable(&self, config: &HedgingConfig) -> bool {
         config.budget_percent > 0 && self.debt + COST <= BURST * COST
+    }
+
+    /// How much longer than with a second request a silent fetch is borne without one.
+    fn last_resort(&self) -> u64 {
+        LAST_RESORT << self.given_up.min(16)
     }
 
     /// From when on a body may be split again: nothing comes twice, but one request becomes two.
@@ -121,7 +135,7 @@ impl Scheduler {
     }
 
     /// Finds the fetches of a resource that keep a reader waiting, or soon will, and when to look again.
-    pub(super) fn find_late(&mut self, id: ResourceId) {
+    pub(super) fn find_late(&mut self, id: ResourceId, out: &mut Vec<Action>) {
         let Some(resource) = self.resources.get(&id) else {
             return;
         };
@@ -144,9 +158,22 @@ impl Scheduler {
         for (reader, at) in looks {
             self.timers.put(Timer::Hedge(reader), at);
         }
+        for one in late.iter().filter(|late| late.last_resort) {
+            self.give_up_on(one.fetch, out);
+        }
+        late.retain(|late| !late.last_resort);
         if let Some(resource) = self.resources.get_mut(&id) {
             resource.late = late;
         }
+    }
+
+    /// Stops a fetch that is late; its bytes are asked for anew when it has ended.
+    fn give_up_on(&mut self, id: FetchId, out: &mut Vec<Action>) {
+        let origin = self.fetches.one(id).map(|fetch| fetch.origin);
+        if let Some(origin) = origin.and_then(|origin| self.origins.get_mut(&origin)) {
+            origin.hedging.given_up += 1;
+        }
+        self.cancel(id, out);
     }
 
     /// The fetch that `reader` waits for or will come to next, and when it is to be helped out, if ever.
@@ -164,17 +191,17 @@ impl Scheduler {
         if !config.enabled {
             return None;
         }
-        let one = Late { fetch: id, from: at, reader, blocked, split: false };
+        let last_resort = !origin.hedging.is_affordable(config);
+        let one = Late { fetch: id, from: at, reader, blocked, split: false, last_resort };
         if let Some(from) = self.split_point(resource, origin, fetch, &one, peak) {
             let leave = self.first_leave(origin).max(origin.hedging.next_split());
-            return Some((Late { from, split: true, ..one }, leave));
+            return Some((Late { from, split: true, last_resort: false, ..one }, leave));
         }
-        if !origin.hedging.is_affordable(config) {
-            return None;
-        }
-        let due = silent_from(fetch, origin, config, if blocked { 1 } else { AHEAD_PATIENCE });
+        let longer = if last_resort { origin.hedging.last_resort() } else { 1 };
+        let patience = longer * if blocked { 1 } else { AHEAD_PATIENCE };
+        let due = silent_from(fetch, origin, config, patience);
         let due = due.max(self.first_leave(origin));
-        if due <= self.now && self.is_in_the_dark(resource.origin, origin) {
+        if due <= self.now && !last_resort && self.is_in_the_dark(resource.origin, origin) {
             return Some((one, self.now + judge::silence(&origin.link(), config.delay.into())));
         }
         Some((one, due))
@@ -229,10 +256,14 @@ impl Scheduler {
         (rest.len() >= self.tunables.fetch.demand_min).then_some(from)
     }
 
-    /// The first byte of a second request is there: the one it was sent beside is stopped, unless it still
-    /// has something of its own to bring.
+    /// The first byte of a fetch is there. Was it a second one, then the one it was sent beside is stopped,
+    /// unless that still has something of its own to bring.
     pub(super) fn stop_loser(&mut self, winner: FetchId, out: &mut Vec<Action>) {
-        let rival = self.fetches.one(winner).and_then(|fetch| fetch.rival);
+        let fetch = self.fetches.one(winner);
+        let rival = fetch.and_then(|fetch| fetch.rival);
+        if let Some(origin) = fetch.and_then(|fetch| self.origins.get_mut(&fetch.origin)) {
+            origin.hedging.given_up = 0;
+        }
         let lost = |id: &FetchId| self.fetches.one(*id).is_some_and(Fetch::is_past_its_end);
         if let Some(loser) = rival.filter(lost) {
             self.cancel(loser, out);
@@ -314,7 +345,7 @@ mod tests {
         let config = HedgingConfig::default();
         let mut hedging = Hedging::default();
         let (fetch, reader) = (FetchId(1), ReaderId(1));
-        let late = Late { fetch, from: 0, reader, blocked: true, split: false };
+        let late = Late { fetch, from: 0, reader, blocked: true, split: false, last_resort: false };
         let split = Late { split: true, ..late };
         for _ in 0..2 {
             assert!(hedging.is_affordable(&config));
@@ -335,7 +366,7 @@ mod tests {
     #[test]
     fn p7_one_body_a_second_is_split() {
         let (fetch, reader) = (FetchId(1), ReaderId(1));
-        let split = Late { fetch, from: 0, reader, blocked: true, split: true };
+        let split = Late { fetch, from: 0, reader, blocked: true, split: true, last_resort: false };
         let mut hedging = Hedging::default();
         assert_eq!(hedging.next_split(), Micros(0));
         hedging.sent(Some(split), Micros(7), &HedgingConfig::default());

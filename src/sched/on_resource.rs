@@ -166,7 +166,7 @@ impl Scheduler {
     /// Makes a new plan for one resource and queues it.
     pub(super) fn replan(&mut self, id: ResourceId, out: &mut Vec<Action>) {
         self.drop_met_demands(id);
-        self.find_late(id);
+        self.find_late(id, out);
         let Some(resource) = self.resources.get_mut(&id) else {
             return;
         };

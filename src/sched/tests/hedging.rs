@@ -244,6 +244,42 @@ fn p7_second_requests_are_few_among_many() {
     assert!(hedges >= others / 20, "{hedges} beside {others}");
 }
 
+/// Without a second request a silent one is borne twice as long, and then another takes its place.
+#[test]
+fn p7_with_the_budget_used_up_a_silent_request_gives_way() {
+    let (mut sim, reader) = warm();
+    let mut waits = Vec::new();
+    for place in 1..=3 {
+        sim.run_for(ms(2000));
+        sim.set_server(|server| server.next = Some(Fault::Stall(0)));
+        sim.seek(reader, (50 + 40 * place) * MIB);
+        waits.push(sim.run_until_ready(reader));
+    }
+    assert!(waits[..2].iter().all(|wait| *wait < ms(610)), "{waits:?}");
+    assert!(waits[2] > ms(690) && waits[2] < ms(910), "{waits:?}");
+    assert_eq!(sim.scheduler.view(ResourceId(1)).hedges, 2);
+    assert_eq!(sim.counts.twice, 0);
+}
+
+/// On a dead link less and less often: after 0.6 s, and after twice as long each time.
+#[test]
+fn p7_with_the_budget_used_up_a_dead_link_is_not_hammered() {
+    let (mut sim, reader) = warm();
+    let mut tunables = crate::config::Tunables::default();
+    tunables.readahead.enabled = false;
+    tunables.hedging.budget_percent = 0;
+    sim.tell(crate::sched::Event::Tuned { tunables: Box::new(tunables) });
+    let asked = sim.requests.len();
+    sim.set_server(|server| server.always = Some(Fault::Stall(0)));
+    sim.seek(reader, 100 * MIB);
+    sim.read(reader);
+    sim.run_for(ms(9900));
+    let tries = since(&sim, asked);
+    assert!((4..=5).contains(&tries.len()), "{tries:?}");
+    assert!(tries.windows(3).all(|t| t[2].at - t[1].at > t[1].at - t[0].at), "{tries:?}");
+    assert_eq!(sim.running().len(), 1);
+}
+
 #[test]
 fn p7_turned_off_a_request_is_waited_for_until_its_time_limit() {
     let (mut sim, reader) = warm();

@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::ids::{FetchId, Lane, OriginId, ResourceId};
+use crate::config::HedgingConfig;
+use crate::ids::{FetchId, Lane, OriginId};
 use crate::sched::Scheduler;
 use crate::sched::budget::{self, Bucket, Slowdown};
 use crate::sched::estimator::{Estimator, Link, Meter};
 use crate::sched::event::{Action, Class, ConnectionUse, FetchOutcome};
-use crate::sched::hedge::Hedging;
+use crate::sched::hedge::{Hedging, Late};
 use crate::sched::inflight::{Connections, Fetch};
 use crate::sched::queue::{Popped, Queue, Segment};
-use crate::sched::resource::Transfer;
+use crate::sched::resource::{Resource, Transfer};
 use crate::sched::segment_map::SegmentState;
 use crate::sched::timer::Timer;
 use crate::time::Micros;
@@ -77,6 +78,21 @@ impl Origin {
         if matches!(outcome, FetchOutcome::Complete) {
             self.lanes.entry(fetch.lane).or_default().returned();
         }
+    }
+
+    /// A request for `resource` is sent, to help out a `late` one or not: all budgets know of it.
+    fn sent(
+        &mut self,
+        resource: &mut Resource,
+        late: Option<Late>,
+        now: Micros,
+        config: &HedgingConfig,
+    ) {
+        let share = self.slowdown.share(now);
+        resource.bucket.take(now, budget::PER_RESOURCE * share);
+        self.bucket.take(now, budget::PER_ORIGIN * share);
+        self.hedging.sent(late, now, config);
+        resource.hedges += u64::from(late.is_some());
     }
 
     /// Blocked reads have a lane of their own; the rest takes turns over the others. While the only
@@ -152,21 +168,24 @@ impl Scheduler {
         if running >= slots || !fits || paused || self.first_byte_pending(origin) {
             return Turn::Wait;
         }
-        match self.next_request(segment.resource) {
+        match self.next_request(segment) {
             at if at > self.now => Turn::Until(at),
             _ => Turn::Start,
         }
     }
 
-    /// When speculation may ask for something of `resource`.
-    fn next_request(&self, resource: ResourceId) -> Micros {
-        let Some(resource) = self.resources.get(&resource) else {
+    /// When `segment`, for which no read is blocked, may be asked for.
+    fn next_request(&self, segment: Segment) -> Micros {
+        let Some(resource) = self.resources.get(&segment.resource) else {
             return self.now;
         };
         let Some(origin) = self.origins.get(&resource.origin) else {
             return self.now;
         };
         let share = origin.slowdown.share(self.now);
+        if segment.class == Class::Fill && share >= 1.0 {
+            return self.now;
+        }
         let of_resource = resource.bucket.ready(self.now, budget::PER_RESOURCE * share);
         of_resource.max(origin.bucket.ready(self.now, budget::PER_ORIGIN * share))
     }
@@ -216,11 +235,7 @@ impl Scheduler {
         resource.map.take(range, id);
         let urgency = if resource.probed { class } else { Class::Blocked };
         let busy = self.fetches.over(origin_id, Lane::Demand);
-        let share = origin.slowdown.share(self.now);
-        resource.bucket.take(self.now, budget::PER_RESOURCE * share);
-        origin.bucket.take(self.now, budget::PER_ORIGIN * share);
-        origin.hedging.sent(late, self.now, &self.tunables.hedging);
-        resource.hedges += u64::from(rival.is_some());
+        origin.sent(resource, late, self.now, &self.tunables.hedging);
         let lane = match rival.and_then(|rival| self.fetches.one(rival)) {
             Some(rival) => origin.other_lane(rival.lane, self.bulk_lanes),
             None => origin.lane(urgency, busy, self.bulk_lanes),

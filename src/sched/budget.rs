@@ -1,7 +1,8 @@
 //! Request budgets: how often speculation may ask.
 //!
 //! One bucket for each resource and one for each origin. Speculative requests wait for both; blocked reads and
-//! the rest of their first window take from them too, and wait for none. An origin that answers 429 or 503 has
+//! the rest of their first window take from them too, and wait for none; nor does filling up, which somebody
+//! has ordered, unless the origin has had enough. An origin that answers 429 or 503 has
 //! its rate halved, for all its resources; it comes back by itself.
 
 use crate::time::Micros;

@@ -86,7 +86,7 @@ fn between(sim: &Sim, from: u64, until: u64) -> usize {
 #[test]
 fn p2_speculation_asks_twenty_times_a_second_and_a_read_at_once() {
     let mut sim = eager();
-    sim.fill(ByteRange::new(0, 100 * MIB));
+    sim.hint(ByteRange::new(0, 100 * MIB), None);
     sim.run_for(ms(5000));
     assert_eq!(between(&sim, 1000, 5000), 80);
     assert!(between(&sim, 0, 1000) <= 40, "20 at once, and 20 more");
@@ -99,7 +99,7 @@ fn p2_speculation_asks_twenty_times_a_second_and_a_read_at_once() {
 #[test]
 fn p2_reads_take_from_the_same_bucket() {
     let mut sim = eager().tuned(|tunables| tunables.readahead.enabled = false);
-    sim.fill(ByteRange::new(0, 100 * MIB));
+    sim.hint(ByteRange::new(0, 100 * MIB), None);
     sim.run_for(ms(2000));
     let reader = sim.open_reader(0);
     for place in 0..40 {
@@ -116,7 +116,7 @@ fn p2_reads_take_from_the_same_bucket() {
 #[test]
 fn n4_an_origin_that_has_had_enough_is_asked_half_as_often_for_a_while() {
     let mut sim = eager();
-    sim.fill(ByteRange::new(0, 100 * MIB));
+    sim.hint(ByteRange::new(0, 100 * MIB), None);
     sim.run_for(ms(5000));
     sim.set_server(|server| server.next = Some(BUSY));
     sim.run_for(ms(5000));
@@ -125,4 +125,17 @@ fn n4_an_origin_that_has_had_enough_is_asked_half_as_often_for_a_while() {
     assert!((20..=28).contains(&slow), "{slow} in 2 s, and 40 were usual");
     sim.run_for(ms(20_000));
     assert_eq!(between(&sim, 28_000, 30_000), 40);
+}
+
+/// What somebody has ordered is no speculation; an origin that has had enough is spared all the same.
+#[test]
+fn p2_filling_up_waits_for_no_budget_unless_the_origin_has_had_enough() {
+    let mut sim = eager();
+    sim.fill(ByteRange::new(0, 200 * MIB));
+    sim.run_for(ms(1000));
+    assert!(between(&sim, 0, 1000) > 200, "{}", between(&sim, 0, 1000));
+    sim.set_server(|server| server.next = Some(BUSY));
+    sim.run_for(ms(4000));
+    let slow = between(&sim, 3000, 5000);
+    assert!((20..=28).contains(&slow), "{slow} in 2 s");
 }

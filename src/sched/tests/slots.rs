@@ -141,6 +141,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("estimator", include_str!("../estimator.rs")),
     ("event", include_str!("../event.rs")),
     ("failure", include_str!("../failure.rs")),
+    ("forecast", include_str!("../forecast.rs")),
     ("hedge", include_str!("../hedge.rs")),
     ("inflight", include_str!("../inflight.rs")),
     ("judge", include_str!("../judge.rs")),

@@ -23,6 +23,9 @@ use crate::workload::{self, TRACE};
 /// A run that takes longer hangs, or might as well.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// The same after a fault, from which a player that lives through it is back in seconds.
+const AFTER_FAULT: Duration = Duration::from_secs(60);
+
 /// Set by a user's environment, they would lead around the link.
 const PROXIES: [&str; 6] =
     ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
@@ -104,7 +107,8 @@ fn one(place: &Place, peer: &str, workload: &str, run: u64, scratch: &Scratch) -
     for name in PROXIES {
         command.env_remove(name);
     }
-    let sheet = ended(&mut command);
+    let patience = if workload.starts_with("recover") { AFTER_FAULT } else { PATIENCE };
+    let sheet = ended(&mut command, patience);
     // Not every peer takes its files along.
     fs::remove_dir_all(&stores)?;
     sheet.or_else(|error| {
@@ -144,14 +148,14 @@ fn pass_on(command: &mut Command, place: &Place) {
 }
 
 /// What the process printed, or why there is nothing.
-fn ended(command: &mut Command) -> Result<Sheet> {
+fn ended(command: &mut Command, patience: Duration) -> Result<Sheet> {
     let mut child = command.spawn().context("starting a run")?;
     let begun = Instant::now();
     while child.try_wait()?.is_none() {
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > patience {
             child.kill()?;
             child.wait()?;
-            bail!("did not end within {} s", PATIENCE.as_secs());
+            bail!("did not end within {} s", patience.as_secs());
         }
         sleep(Duration::from_millis(20));
     }

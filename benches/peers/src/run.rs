@@ -15,7 +15,7 @@ use crate::stats::{quantile, sorted};
 use crate::wire::{Control, Meter, Source, Wire};
 use crate::workload::{self, Needs};
 
-/// Some times of one kind, in milliseconds unless the name says otherwise.
+/// Some figures of one kind: times in milliseconds, or the counts that belong to them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Series {
     pub(crate) name: String,
@@ -41,6 +41,8 @@ pub(crate) struct Sheet {
     /// Each open was another peer's, so that bytes sent again tell nothing.
     pub(crate) anew: bool,
     pub(crate) series: Vec<Series>,
+    /// Counts that belong to the times of a series, one for each.
+    pub(crate) facts: Vec<Series>,
     /// Single figures, with their unit in the name.
     pub(crate) values: BTreeMap<String, f64>,
     pub(crate) wire: Wire,
@@ -50,13 +52,23 @@ pub(crate) struct Sheet {
     pub(crate) peak_kib: u64,
 }
 
+/// Adds a figure to those of that name.
+fn add(all: &mut Vec<Series>, name: &str, figure: f64) {
+    match all.iter_mut().find(|series| series.name == name) {
+        Some(series) => series.ms.push(figure),
+        None => all.push(Series { name: name.into(), ms: vec![figure] }),
+    }
+}
+
 impl Sheet {
     /// Adds a time to the series `name`.
     pub(crate) fn push(&mut self, name: &str, ms: f64) {
-        match self.series.iter_mut().find(|series| series.name == name) {
-            Some(series) => series.ms.push(ms),
-            None => self.series.push(Series { name: name.into(), ms: vec![ms] }),
-        }
+        add(&mut self.series, name, ms);
+    }
+
+    /// Adds a count to the facts `name`.
+    pub(crate) fn push_fact(&mut self, name: &str, count: f64) {
+        add(&mut self.facts, name, count);
     }
 
     /// Notes a single figure.
@@ -92,6 +104,9 @@ impl Sheet {
                 trips[1],
                 trips[2]
             );
+        }
+        for Series { name, ms } in &self.facts {
+            text += &format!("  {name}: {ms:.0?}\n");
         }
         for (name, value) in &self.values {
             text += &format!("  {name}: {value:.3}\n");

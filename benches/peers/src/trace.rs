@@ -146,26 +146,30 @@ pub(crate) fn every(stage: &mut Stage) -> Result<()> {
     let url = format!("{base}{path}");
     stage.sheet.seeks = trace.phases.len() as u64;
 
+    let rtt_ms = stage.profile.rtt_ms;
     let begun = Instant::now();
     let mut player = stage.peer.open(&url).context("open")?;
-    let mut opening = Some(begun);
+    let opened = ms(begun.elapsed());
+    let mut opening = Some((begun, (opened / rtt_ms).round()));
     for phase in &trace.phases {
-        let begun = opening.take().unwrap_or_else(Instant::now);
-        replay(&mut *player, &phase.reads)?;
+        let (begun, trips) = opening.take().unwrap_or_else(|| (Instant::now(), 0.0));
+        let trips = trips + replay(&mut *player, &phase.reads, rtt_ms)?;
         let took = ms(begun.elapsed());
         let kind = if phase.name == "open" { "open" } else { "seek" };
-        stage.sheet.push(kind, took);
-        stage.sheet.push(&format!("{kind}, dependent reads"), phase.dependent as f64);
         let bytes: usize = phase.reads.iter().map(|(_, len)| len).sum();
-        stage.sheet.push(&format!("{kind}, bytes read"), bytes as f64);
+        stage.sheet.push(kind, took);
+        stage.sheet.push_fact(&format!("{kind}, dependent reads"), phase.dependent as f64);
+        stage.sheet.push_fact(&format!("{kind}, bytes read"), bytes as f64);
+        stage.sheet.push_fact(&format!("{kind}, round trips for places"), trips);
         sleep(PAUSE);
     }
     Ok(())
 }
 
-/// The reads of one phase. A client that has nothing else to go by is told how long each run of them is.
-fn replay(player: &mut dyn Player, reads: &[(u64, usize)]) -> Result<()> {
-    let mut rest = reads;
+/// The reads of one phase; returns how many round trips the first bytes of its runs took. A client that has nothing else
+/// to go by is told how long each run is.
+fn replay(player: &mut dyn Player, reads: &[(u64, usize)], rtt_ms: f64) -> Result<f64> {
+    let (mut rest, mut trips) = (reads, 0.0);
     while let Some((start, _)) = rest.first() {
         let mut end = *start;
         let goes_on = |(offset, len): &&(u64, usize)| {
@@ -177,12 +181,16 @@ fn replay(player: &mut dyn Player, reads: &[(u64, usize)]) -> Result<()> {
         let (run, after) = rest.split_at(run);
         player.plan(run.iter().map(|(_, len)| len).sum());
         player.seek(SeekFrom::Start(*start))?;
-        for (offset, len) in run {
-            stage::fill(player, *offset, *len)?;
+        for (i, (offset, len)) in run.iter().enumerate() {
+            let took = stage::fill(player, *offset, *len)?;
+            // Later ones wait for the bandwidth at most.
+            if i == 0 {
+                trips += (ms(took.first) / rtt_ms).round();
+            }
         }
         rest = after;
     }
-    Ok(())
+    Ok(trips)
 }
 
 #[cfg(test)]

@@ -48,6 +48,11 @@ pub(super) fn samples<'a>(sheet: &'a Sheet, name: &str) -> &'a [f64] {
     sheet.series.iter().find(|series| series.name == name).map_or(&[], |series| &series.ms)
 }
 
+/// Counts that belong to a series.
+fn facts<'a>(sheet: &'a Sheet, name: &str) -> &'a [f64] {
+    sheet.facts.iter().find(|series| series.name == name).map_or(&[], |series| &series.ms)
+}
+
 /// A number with as many digits as tell something.
 fn short(value: f64) -> String {
     match value.abs() {
@@ -280,10 +285,10 @@ fn trace_row(
     kind: &str,
     profile: &Profile,
 ) -> Result<()> {
-    let facts = |sheet: &&Sheet| sheet.workload == trace && sheet.failed.is_none();
-    let Some(known) = sheets.iter().find(facts) else { return Ok(()) };
-    let reads = samples(known, &format!("{kind}, dependent reads"));
-    let bytes = samples(known, &format!("{kind}, bytes read"));
+    let whole = |sheet: &&Sheet| sheet.workload == trace && sheet.failed.is_none();
+    let Some(known) = sheets.iter().find(whole) else { return Ok(()) };
+    let reads = facts(known, &format!("{kind}, dependent reads"));
+    let bytes = facts(known, &format!("{kind}, bytes read"));
     let connecting = if kind == "open" { 1.0 } else { 0.0 };
     let floor = |(reads, bytes): (&f64, &f64)| {
         (reads + connecting) * profile.rtt_ms + bytes / profile.bytes_per_second() * 1e3
@@ -293,10 +298,23 @@ fn trace_row(
     let name = trace.trim_start_matches(TRACE);
     write!(text, "| `{name}` | {kind} | {dependent} | {kilobytes} | {} |", short(median(&floors)))?;
     for peer in peers {
-        write!(text, " {} |", times(&runs(sheets, peer, trace), kind, profile.rtt_ms))?;
+        let runs = runs(sheets, peer, trace);
+        write!(text, " {}{} |", times(&runs, kind, profile.rtt_ms), trips(&runs, kind))?;
     }
     text.push('\n');
     Ok(())
+}
+
+/// Round trips that places took: the median phase, and the worst.
+fn trips(runs: &[&Sheet], kind: &str) -> String {
+    let name = format!("{kind}, round trips for places");
+    let all: Vec<f64> = runs.iter().flat_map(|sheet| facts(sheet, &name)).copied().collect();
+    match failed(runs) {
+        None if !all.is_empty() => {
+            format!("<br>{} trips (max {})", median(&all), quantile(&sorted(&all), 1.0))
+        }
+        _ => String::new(),
+    }
 }
 
 /// What each peer was and how it was set.

@@ -176,7 +176,7 @@ impl Cursors {
         let from = std::mem::replace(&mut cursor.position, position);
         match &mut cursor.stream {
             Some(stream) if near(from, reach).contains(&position) => {
-                stream.confirmed |= position > stream.start;
+                stream.confirmed |= stream.goes_on_at(position);
                 cursor.consumption.advance(now, position.saturating_sub(from));
                 WentFar(false)
             }

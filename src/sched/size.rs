@@ -12,7 +12,7 @@ const SCRUB: u64 = 64 << 10;
 /// Seconds of transfer that the largest request takes at most.
 const LARGEST_SECONDS: f64 = 1.5;
 /// A reader that reads more than that after a seek goes on from there, in bytes: decoders probe with less.
-const PROBE: u64 = 48 << 10;
+pub(crate) const PROBE: u64 = 48 << 10;
 /// A reader that outruns its window is asked where it is at least every so many bytes.
 const LEAST_STEP: u64 = 16 << 10;
 

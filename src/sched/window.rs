@@ -5,6 +5,7 @@
 //! far seek lets it collapse.
 
 use crate::config::ReadaheadConfig;
+use crate::sched::size::PROBE;
 use crate::time::Micros;
 
 /// Shortest time over which consumption is measured: a decoder that probes reads in bursts.
@@ -86,6 +87,13 @@ impl Stream {
             grown: config.initial_window,
             grown_at: start,
         }
+    }
+
+    /// Whether a reader that has come to `position` goes on from here. While the user scrubs, looking at
+    /// what is there proves nothing.
+    pub(crate) fn goes_on_at(&self, position: u64) -> bool {
+        let looked_at = if self.hurried { PROBE } else { 1 };
+        position >= self.start.saturating_add(looked_at)
     }
 
     /// A sequential read ran dry at `at`: the window doubles, once per half window read.
@@ -226,6 +234,16 @@ mod tests {
         let reading_on = Stream { confirmed: true, ..begin(300_000) };
         assert_eq!(reading_on.window(s(1), MIB, None, &config), 256 * KIB);
         assert!(!Stream::begin(0, Micros(0), &config).after(None).hurried);
+    }
+
+    #[test]
+    fn p5_while_the_user_scrubs_a_reader_goes_on_once_it_has_read_more_than_a_look_takes() {
+        let config = ReadaheadConfig::default();
+        let stream = Stream::begin(MIB, s(0), &config);
+        assert_eq!([MIB, MIB + 1].map(|at| stream.goes_on_at(at)), [false, true]);
+        let hurried = Stream { hurried: true, ..stream };
+        let at = [MIB + 1, MIB + 48 * KIB - 1, MIB + 48 * KIB];
+        assert_eq!(at.map(|at| hurried.goes_on_at(at)), [false, false, true]);
     }
 
     #[test]

@@ -48,6 +48,17 @@ fn p4_skips_in_played_and_read_ahead_ground_are_free() {
 }
 
 #[test]
+fn p5_each_place_of_a_drag_costs_one_small_request() {
+    for profile in LinkProfile::ALL {
+        let (ours, naive) = both(Workload::Drag, profile);
+        let what = profile.name;
+        assert!(ours.first(0.5) <= within(naive.first(0.5), 1.05, 1), "{what}: {ours:?}");
+        assert!(ours.requests <= 90, "{what}: {} for 60 seeks", ours.requests);
+        assert!(ours.bytes <= 12_000_000, "{what}: {}", ours.bytes);
+    }
+}
+
+#[test]
 fn p1_equal_seeds_give_equal_worlds() {
     let run = |seed| run::<Scheduler>(Workload::Drag, LinkProfile::D, seed);
     assert_eq!(run(3), run(3));

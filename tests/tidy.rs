@@ -113,6 +113,8 @@ fn walk(dir: &Path, prefix: &str, files: &mut Vec<File>) {
             if wanted {
                 walk(&entry.path(), &format!("{path}/"), files);
             }
+        } else if path == ".git" {
+            // In a linked work tree that is a file, and tells where the repository lies.
         } else if let Ok(text) = fs::read_to_string(entry.path()) {
             // What is not UTF-8 is media, and holds no text.
             files.push((path, text));

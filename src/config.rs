@@ -107,6 +107,9 @@ pub struct FetchConfig {
     /// How long a seek away leaves the old place's requests alone. Default 20 ms. Longer makes
     /// seeking there and back free, shorter frees the link sooner.
     pub seek_grace: Duration,
+    /// Whether one connection more than are busy is kept open for the next blocked read. Default true. Off saves
+    /// the origin a connection, and costs the seeks that find all others busy a round trip, with TLS two or three.
+    pub preconnect: bool,
 }
 
 impl Default for FetchConfig {
@@ -120,6 +123,7 @@ impl Default for FetchConfig {
             wait_min: 64 * KIB,
             speculation_budget: 32 * MIB,
             seek_grace: Duration::from_millis(20),
+            preconnect: true,
         }
     }
 }

@@ -45,6 +45,11 @@ id!(
     "fetch"
 );
 id!(
+    /// One connection that is made before a request needs it.
+    SpareId,
+    "spare"
+);
+id!(
     /// One hint: a range that somebody will probably want.
     HintId,
     "hint"

@@ -49,7 +49,7 @@
 //! | 3 | `engine`, `events` | threads, requests, the one writer; knows all floors below |
 //! | 2 | `assets` | the tree on disk: names, logs, locks, eviction |
 //! | 1 | `sched`, `net`, `storage` | deciding; asking; holding bytes and waking readers |
-//! | 0 | `error`, `config`, `ids`, `byte_range`, `time`, `validator`, `sync` | plain values, and the door to locks |
+//! | 0 | `error`, `config`, `ids`, `byte_range`, `connection`, `time`, `validator`, `sync` | plain values, and the door to locks |
 //!
 //! # Papers
 //!
@@ -68,6 +68,7 @@
 mod assets;
 mod byte_range;
 mod config;
+mod connection;
 mod engine;
 mod error;
 mod events;

@@ -24,7 +24,7 @@ use crate::engine::shared::{Command, Shared};
 use crate::engine::writer::Job;
 use crate::error::Error;
 use crate::events::SessionEvent;
-use crate::ids::{DemandId, FetchId, ReaderId, ResourceId};
+use crate::ids::{DemandId, FetchId, ReaderId, ResourceId, SpareId};
 use crate::sched::{Action, Event, Failure, FetchOutcome, Remedy, Scheduler, Urgency};
 use crate::sync::Arc;
 
@@ -56,6 +56,8 @@ pub(crate) struct Driver {
     resources: BTreeMap<ResourceId, Arc<Resource>>,
     readers: BTreeMap<ReaderId, Known>,
     fetches: BTreeMap<FetchId, Running>,
+    /// What ends each spare connection, and whose it is.
+    spares: BTreeMap<SpareId, (ResourceId, CancellationToken)>,
     actions: Vec<Action>,
     touched: BTreeSet<ResourceId>,
     /// Failed for good after their last session went, whose `Close` is on its way: what is stored of them is void.
@@ -84,6 +86,7 @@ impl Driver {
             resources: BTreeMap::new(),
             readers: BTreeMap::new(),
             fetches: BTreeMap::new(),
+            spares: BTreeMap::new(),
             actions: Vec::new(),
             touched: BTreeSet::new(),
         }
@@ -162,6 +165,7 @@ impl Driver {
             | Event::Hinted { resource, .. }
             | Event::RateDeclared { resource, .. }
             | Event::PlayingChanged { resource, .. } => Some(*resource),
+            Event::SpareReady { .. } | Event::SpareGone { .. } => None,
             Event::Demand { reader: id, .. }
             | Event::DemandWithdrawn { reader: id, .. }
             | Event::Moved { reader: id, .. } => reader(id),
@@ -209,6 +213,10 @@ impl Driver {
                     self.publish();
                     resource.set_opened(OpenState::Open);
                 }
+            }
+            Event::SpareGone { spare } => {
+                self.spares.remove(&spare);
+                self.feed(Event::SpareGone { spare });
             }
             event => self.feed(event),
         }
@@ -372,6 +380,9 @@ impl Drop for Driver {
         }
         for running in self.fetches.values() {
             running.cancel.cancel();
+        }
+        for (_, spare) in self.spares.values() {
+            spare.cancel();
         }
         for resource in self.resources.values() {
             resource.bytes.fail(Error::Cancelled);

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assets::Generation;
 use crate::byte_range::ByteRange;
+use crate::connection::ConnectionUse;
 use crate::engine::end_check;
 use crate::engine::resource::{Info, OpenState, Resource};
 use crate::engine::shared::Shared;
@@ -18,7 +19,7 @@ use crate::events::SessionEvent;
 use crate::ids::{FetchId, Lane};
 use crate::net::redact;
 use crate::net::{Answer, AnswerShape, Expectation, Fault, Net, RangeRequest, Target};
-use crate::sched::{BodyShape, Class, ConnectionUse, Event, Failure, FetchOutcome, Remedy};
+use crate::sched::{BodyShape, Class, Event, Failure, FetchOutcome, Remedy};
 use crate::sync::{Arc, Ordering};
 use crate::validator::{Comparison, Validator};
 
@@ -210,7 +211,8 @@ impl Fetch {
     /// Notes what the head says, and tells the scheduler that the body begins.
     fn accept(&self, answer: &Answer) -> Result<(), Failure> {
         let resource = &self.resource;
-        if !answer.connection_reused {
+        let (connection, multiplexed) = (answer.connection, answer.multiplexed);
+        if connection != ConnectionUse::Reused {
             resource.counters.connections.fetch_add(1, Ordering::Relaxed);
         }
         let news = resource.learn(self.generation, |info| News::of(info, answer));
@@ -231,11 +233,8 @@ impl Fetch {
             AnswerShape::Part { range, .. } => BodyShape::Part(range),
             AnswerShape::Whole { .. } => BodyShape::Whole,
         };
-        let connection = match answer.connection_reused {
-            true => ConnectionUse::Reused,
-            false => ConnectionUse::New,
-        };
-        self.shared.sched(Event::FetchStarted { fetch: self.order.fetch, shape, connection });
+        let fetch = self.order.fetch;
+        self.shared.sched(Event::FetchStarted { fetch, shape, connection, multiplexed });
         Ok(())
     }
 

@@ -12,6 +12,7 @@ pub(crate) mod reader_state;
 pub(crate) mod resource;
 pub(crate) mod shared;
 pub(crate) mod source;
+mod spare;
 #[cfg(test)]
 mod testing;
 mod writer;

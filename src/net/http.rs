@@ -14,8 +14,11 @@ use super::classify::{self, Head, Refused};
 use super::fault::Fault;
 use super::lanes::{ClientFactory, LaneClient, Lanes};
 use super::target::{Start, Target, WaysBack};
-use super::{Answer, HeadAnswer, Net, RangeRequest, headers, media, redact, redirect, tls, wire};
+use super::{
+    Answer, HeadAnswer, Net, RangeRequest, Spare, headers, media, redact, redirect, tls, wire,
+};
 use crate::config::{Config, NetConfig};
+use crate::connection::ConnectionUse;
 use crate::error::{Error, NetworkError, NetworkErrorKind, Stage};
 use crate::ids::Lane;
 use crate::sync::Arc;
@@ -39,7 +42,7 @@ struct Arrived {
     url: Url,
     /// From where the redirects began.
     start: Start,
-    reused: bool,
+    connection: ConnectionUse,
 }
 
 impl HttpNet {
@@ -72,13 +75,15 @@ impl HttpNet {
         // Only now: a login page must not become the place where the media is looked for.
         target.found(&arrived.start, &arrived.url);
         let url = Arc::from(redact::url(&arrived.url));
+        let multiplexed = arrived.response.version() == http::Version::HTTP_2;
         let source = Source::Response(Box::new(arrived.response));
         Ok(Answer {
             shape: accepted.shape,
             validator: accepted.validator,
             content_type: accepted.content_type,
             final_url: arrived.url,
-            connection_reused: arrived.reused,
+            connection: arrived.connection,
+            multiplexed,
             body: Body::new(source, accepted.bounds, url),
         })
     }
@@ -142,12 +147,10 @@ impl HttpNet {
         let mut visited = vec![start.url.clone()];
         loop {
             let url = visited.last().unwrap_or(&start.url).clone();
-            let response = send(lane, target, method, sent, &url).await?;
+            let (response, connection) = send(lane, target, method, sent, &url).await?;
             if !redirect::is_redirect(response.status()) {
-                let reused = lane.connection(&response);
-                return Ok(Arrived { response, url, start, reused });
+                return Ok(Arrived { response, url, start, connection });
             }
-            lane.connection(&response);
             match redirect::next(&self.config, &visited, response.headers()) {
                 Ok(next) => visited.push(next),
                 Err(why) => {
@@ -169,6 +172,10 @@ impl Net for HttpNet {
         Box::pin(async move { self.get(lane, &target, &request).await })
     }
 
+    fn preconnect(&self, target: Arc<Target>) -> BoxFuture<'_, Option<Spare>> {
+        Box::pin(async move { self.lanes.preconnect(&target.start().url).await })
+    }
+
     fn head(&self, lane: Lane, target: Arc<Target>) -> BoxFuture<'_, Result<HeadAnswer, Fault>> {
         Box::pin(async move { self.ask_head(lane, &target).await })
     }
@@ -181,13 +188,13 @@ async fn send(
     method: &Method,
     sent: &HeaderMap,
     url: &Url,
-) -> Result<Response, Fault> {
+) -> Result<(Response, ConnectionUse), Fault> {
     let mut builder = lane.client().request(method.clone(), url.clone());
     if let Some((name, password)) = target.userinfo_for(url) {
         builder = builder.basic_auth(name, password.as_ref());
     }
     let builder = builder.headers(target.headers_for(url)).headers(sent.clone());
-    builder.send().await.map_err(|error| send_fault(url, error))
+    lane.send(url, builder).await.map_err(|error| send_fault(url, error))
 }
 
 /// The parts of an answer that are judged.

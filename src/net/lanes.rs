@@ -13,18 +13,22 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyper_util::client::legacy::connect::HttpInfo;
-use reqwest::{Client, ClientBuilder};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
+use url::Url;
 
+use super::spare::{GreetingLayer, Shelf, Spare};
 use super::tls;
 use crate::config::Config;
+use crate::connection::ConnectionUse;
 use crate::error::{Error, NetworkError, NetworkErrorKind, Stage};
 use crate::ids::Lane;
 use crate::sync::{Arc, Mutex};
 
 /// Makes the HTTP client of a lane: proxies, certificates, resolvers, cookie jars, default headers.
 ///
-/// Called once for each lane. The engine sets what it relies on over it: no redirects, no retries, no
-/// decoding, no `Referer`, no time limits but for connecting, HTTP/2 windows. Two things to know:
+/// Called once for each lane, and once more for the demand lane: that client opens spare connections. The
+/// engine sets what it relies on over it: no redirects, no retries, no decoding, no `Referer`, no time limits but for
+/// connecting, HTTP/2 windows. Two things to know:
 ///
 /// - Headers and cookies set on the builder go to every origin that redirects lead to. Set them on
 ///   the source to have them bound to its origin.
@@ -59,11 +63,13 @@ pub(crate) struct LaneClient {
     client: Client,
     /// The connections seen last, oldest first, by both their ends.
     seen: Mutex<VecDeque<(SocketAddr, SocketAddr)>>,
+    /// Connections that its requests take before they open one.
+    shelf: Option<Shelf>,
 }
 
 impl LaneClient {
-    fn new(client: Client) -> Self {
-        Self { client, seen: Mutex::new(VecDeque::new()) }
+    fn new(client: Client, shelf: Option<Shelf>) -> Self {
+        Self { client, seen: Mutex::new(VecDeque::new()), shelf }
     }
 
     /// The HTTP client.
@@ -71,8 +77,26 @@ impl LaneClient {
         &self.client
     }
 
+    /// Sends `request` to `url`; tells over what kind of connection the answer came.
+    pub(crate) async fn send(
+        &self,
+        url: &Url,
+        request: RequestBuilder,
+    ) -> Result<(Response, ConnectionUse), reqwest::Error> {
+        let (response, took_spare) = match &self.shelf {
+            Some(shelf) => shelf.send(url, request).await?,
+            None => (request.send().await?, false),
+        };
+        let connection = match (self.is_known(&response), took_spare) {
+            (true, _) => ConnectionUse::Reused,
+            (false, true) => ConnectionUse::Spare,
+            (false, false) => ConnectionUse::New,
+        };
+        Ok((response, connection))
+    }
+
     /// Whether an earlier answer had come over the connection of `response`.
-    pub(crate) fn connection(&self, response: &reqwest::Response) -> bool {
+    fn is_known(&self, response: &Response) -> bool {
         let Some(info) = response.extensions().get::<HttpInfo>() else { return false };
         self.saw((info.local_addr(), info.remote_addr()))
     }
@@ -96,6 +120,9 @@ impl LaneClient {
 pub(crate) struct Lanes {
     demand: LaneClient,
     bulk: Vec<LaneClient>,
+    /// Opens the demand lane's spare connections; sends nothing.
+    greeter: Client,
+    shelf: Shelf,
 }
 
 impl Lanes {
@@ -106,9 +133,19 @@ impl Lanes {
     /// `Client` if one cannot be built.
     pub(crate) fn new(config: &Config, factory: Option<&ClientFactory>) -> Result<Self, Error> {
         let maker = Maker::new(config, factory)?;
-        let demand = maker.make(Lane::Demand)?;
-        let bulk = (0..config.net.bulk_lanes.max(1)).map(|n| maker.make(Lane::Bulk(n)));
-        Ok(Self { demand, bulk: bulk.collect::<Result<_, _>>()? })
+        let shelf = Shelf::default();
+        let taking = shelf.taking();
+        let demand = maker.make(Lane::Demand, |builder| builder.connector_layer(taking.clone()))?;
+        let bulk = (0..config.net.bulk_lanes.max(1))
+            .map(|n| Ok(LaneClient::new(maker.make(Lane::Bulk(n), |builder| builder)?, None)));
+        let bulk = bulk.collect::<Result<_, Error>>()?;
+        let greeter = maker.make(Lane::Demand, |builder| builder.connector_layer(GreetingLayer))?;
+        Ok(Self { demand: LaneClient::new(demand, Some(shelf.clone())), bulk, greeter, shelf })
+    }
+
+    /// Opens a connection to where `url` is for a later request of the demand lane.
+    pub(crate) async fn preconnect(&self, url: &Url) -> Option<Spare> {
+        self.shelf.fill(&self.greeter, url).await
     }
 
     /// The client of `lane`; numbers above the configured ones go round.
@@ -136,21 +173,23 @@ impl<'a> Maker<'a> {
         Ok(Self { config, factory, tls })
     }
 
-    /// Builds the client of `lane`.
-    fn make(&self, lane: Lane) -> Result<LaneClient, Error> {
+    /// Builds a client for `lane`, with `more` set last.
+    fn make(
+        &self,
+        lane: Lane,
+        more: impl Fn(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Client, Error> {
         let built = match self.factory {
-            None => self.musts(self.plain()).build(),
-            Some(factory) => match self.musts(limits_off(factory(lane))).build() {
+            None => more(self.musts(self.plain())).build(),
+            Some(factory) => match more(self.musts(limits_off(factory(lane)))).build() {
                 Err(error) if tls::lacks_system_certificates(&error) => {
                     let builder = limits_off(factory(lane));
-                    self.musts(builder.tls_backend_preconfigured(self.tls.clone())).build()
+                    more(self.musts(builder.tls_backend_preconfigured(self.tls.clone()))).build()
                 }
                 built => built,
             },
         };
-        let client = built
-            .map_err(|error| no_client(&format!("lane {lane}"), Arc::new(error.without_url())))?;
-        Ok(LaneClient::new(client))
+        built.map_err(|error| no_client(&format!("lane {lane}"), Arc::new(error.without_url())))
     }
 
     /// The builder that is used without a factory.
@@ -205,7 +244,7 @@ mod tests {
     fn n12_a_connection_seen_before_is_told_and_memory_is_bounded() {
         let tls = tls::config().unwrap();
         let client = Client::builder().tls_backend_preconfigured(tls).build().unwrap();
-        let lane = LaneClient::new(client);
+        let lane = LaneClient::new(client, None);
         let remote = SocketAddr::from(([127, 0, 0, 1], 80));
         let end = |port| (SocketAddr::from(([127, 0, 0, 1], port)), remote);
         assert!(!lane.saw(end(1)));
@@ -228,7 +267,7 @@ mod tests {
             Client::builder()
         });
         let lanes = Lanes::new(&config, Some(&factory)).unwrap();
-        assert_eq!(*made.lock(), [Lane::Demand, Lane::Bulk(0), Lane::Bulk(1)]);
+        assert_eq!(*made.lock(), [Lane::Demand, Lane::Bulk(0), Lane::Bulk(1), Lane::Demand]);
         assert!(std::ptr::eq(lanes.lane(Lane::Bulk(3)), lanes.lane(Lane::Bulk(1))));
         assert!(!std::ptr::eq(lanes.lane(Lane::Bulk(0)), lanes.lane(Lane::Bulk(1))));
     }

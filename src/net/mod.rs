@@ -23,6 +23,7 @@ mod media;
 pub(crate) mod redact;
 mod redirect;
 mod retry;
+mod spare;
 mod target;
 #[cfg(test)]
 mod test_server;
@@ -35,6 +36,7 @@ use futures::future::BoxFuture;
 use url::Url;
 
 use crate::byte_range::ByteRange;
+use crate::connection::ConnectionUse;
 use crate::ids::Lane;
 use crate::sync::Arc;
 use crate::validator::Validator;
@@ -45,6 +47,7 @@ use crate::error::{Error, NetworkErrorKind, Stage};
 pub(crate) use body::{Body, BodyEnd};
 pub(crate) use fault::Fault;
 pub use lanes::ClientFactory;
+pub(crate) use spare::Spare;
 pub use target::{BoundHeader, HeaderScope, ProviderError, UrlProvider};
 pub(crate) use target::{Target, check_header};
 
@@ -122,8 +125,10 @@ pub(crate) struct Answer {
     pub(crate) content_type: Option<String>,
     /// Where redirects led. Not redacted.
     pub(crate) final_url: Url,
-    /// Whether the connection had carried a request before.
-    pub(crate) connection_reused: bool,
+    /// What its connection was before.
+    pub(crate) connection: ConnectionUse,
+    /// Whether that connection carries further requests beside this one (HTTP/2).
+    pub(crate) multiplexed: bool,
     /// The bytes.
     pub(crate) body: Body,
 }
@@ -179,6 +184,12 @@ pub(crate) trait Net: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Answer, Fault>> {
         let range = request.range.map(|range| ByteRange::new(range.start, u64::MAX));
         self.get_range(lane, target, RangeRequest { range, ..request })
+    }
+
+    /// Opens a connection that a later request of the demand lane finds open, to where `target` is now. Sends no
+    /// request. `None` if that fails or is of no use there.
+    fn preconnect(&self, _target: Arc<Target>) -> BoxFuture<'_, Option<Spare>> {
+        Box::pin(std::future::ready(None))
     }
 
     /// Asks for the headers alone. Never sent in front of the first bytes.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::fault::Fault;
 use super::target::Target;
-use super::{Answer, HeadAnswer, Net, Object, RangeRequest};
+use super::{Answer, HeadAnswer, Net, Object, RangeRequest, Spare};
 use crate::config::RetryConfig;
 use crate::ids::{Counter, Lane};
 use crate::sync::{Arc, Mutex};
@@ -83,6 +83,10 @@ impl<N: Net> Net for Retry<N> {
         request: RangeRequest,
     ) -> BoxFuture<'_, Result<Answer, Fault>> {
         self.inner.get_range(lane, target, request)
+    }
+
+    fn preconnect(&self, target: Arc<Target>) -> BoxFuture<'_, Option<Spare>> {
+        self.inner.preconnect(target)
     }
 
     fn head(&self, lane: Lane, target: Arc<Target>) -> BoxFuture<'_, Result<HeadAnswer, Fault>> {

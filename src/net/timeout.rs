@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 
 use super::fault::Fault;
 use super::target::Target;
-use super::{Answer, HeadAnswer, Net, Object, RangeRequest, redact};
+use super::{Answer, HeadAnswer, Net, Object, RangeRequest, Spare, redact};
 use crate::config::TimeoutConfig;
 use crate::error::{NetworkErrorKind, Stage};
 use crate::ids::Lane;
@@ -57,6 +57,10 @@ impl<N: Net> Net for Timeout<N> {
             let answer = within(self.limits.headers, Stage::Headers, &target, call).await?;
             Ok(Answer { body: answer.body.with_idle(self.limits.idle), ..answer })
         })
+    }
+
+    fn preconnect(&self, target: Arc<Target>) -> BoxFuture<'_, Option<Spare>> {
+        self.inner.preconnect(target)
     }
 
     fn head(&self, lane: Lane, target: Arc<Target>) -> BoxFuture<'_, Result<HeadAnswer, Fault>> {

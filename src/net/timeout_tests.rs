@@ -41,7 +41,8 @@ fn answer(script: Script) -> Answer {
         shape: AnswerShape::Whole { len: None },
         validator: Validator::default(),
         content_type: None,
-        connection_reused: false,
+        connection: crate::connection::ConnectionUse::New,
+        multiplexed: false,
         body: Body::new(source, bounds, Arc::from(redact::url(&url))),
         final_url: url,
     }

@@ -6,22 +6,24 @@
 use std::collections::BTreeMap;
 
 use crate::config::HedgingConfig;
+use crate::connection::ConnectionUse;
 use crate::ids::{FetchId, Lane, OriginId};
 use crate::sched::Scheduler;
 use crate::sched::budget::{self, Bucket, Slowdown};
 use crate::sched::estimator::{Estimator, Link, Meter};
-use crate::sched::event::{Action, Class, ConnectionUse, FetchOutcome};
+use crate::sched::event::{Action, Class, FetchOutcome};
 use crate::sched::hedge::{Hedging, Late};
 use crate::sched::inflight::{Connections, Fetch};
 use crate::sched::queue::{Popped, Queue, Segment};
 use crate::sched::resource::{Resource, Transfer};
 use crate::sched::segment_map::SegmentState;
+use crate::sched::spare::Spare;
 use crate::sched::timer::Timer;
 use crate::time::Micros;
 
 /// Connections that blocked reads take turns over: a seek finds one idle while the other is busy with what
 /// the seek before asked for, and each is used often enough to keep its window open.
-const DEMAND_CONNECTIONS: usize = 2;
+pub(super) const DEMAND_CONNECTIONS: usize = 2;
 
 /// One origin: its queue, its connections, what was measured.
 #[derive(Debug, Default)]
@@ -38,6 +40,8 @@ pub(crate) struct Origin {
     pub(crate) slowdown: Slowdown,
     /// Until when it asked to be left alone.
     pub(crate) paused_until: Option<Micros>,
+    /// The connection that is made before a blocked read needs it.
+    pub(super) spare: Spare,
     lanes: BTreeMap<Lane, Connections>,
     next_bulk: u8,
 }
@@ -54,18 +58,44 @@ impl Origin {
     }
 
     fn expected(&self, lane: Lane) -> Micros {
-        let warm = self.lanes.get(&lane).is_some_and(|connections| connections.has_idle());
+        let warm =
+            self.connections(lane).has_idle() || (lane == Lane::Demand && self.spare.is_ready());
         let link = self.link();
         let alone = if warm { link.first_byte } else { link.cold };
         alone + self.estimator.queue()
     }
 
+    /// What is known about the connections of `lane`.
+    pub(super) fn connections(&self, lane: Lane) -> Connections {
+        self.lanes.get(&lane).copied().unwrap_or_default()
+    }
+
+    /// A request goes out over `lane` and takes a connection there, if there is one.
+    fn take_connection(&mut self, lane: Lane) {
+        let connections = self.lanes.entry(lane).or_default();
+        if lane == Lane::Demand && !connections.has_idle() {
+            self.spare.take();
+        }
+        connections.taken();
+    }
+
     /// A fetch got its answer.
-    pub(crate) fn answered(&mut self, now: Micros, fetch: &Fetch, connection: ConnectionUse) {
-        let warm = connection == ConnectionUse::Reused;
-        self.estimator.answered(now.since(fetch.started), warm, fetch.loaded);
+    pub(crate) fn answered(
+        &mut self,
+        now: Micros,
+        fetch: &Fetch,
+        connection: ConnectionUse,
+        multiplexed: bool,
+    ) {
+        let after = now.since(fetch.started);
+        match connection {
+            // It may have waited for the last of its handshakes: that says nothing of either kind.
+            ConnectionUse::Spare => {}
+            ConnectionUse::New => self.estimator.answered(after, false, fetch.loaded),
+            ConnectionUse::Reused => self.estimator.answered(after, true, fetch.loaded),
+        }
         self.estimator.body_began(now);
-        self.lanes.entry(fetch.lane).or_default().answered(connection);
+        self.lanes.entry(fetch.lane).or_default().answered(connection, multiplexed);
     }
 
     /// A fetch has ended.
@@ -99,9 +129,9 @@ impl Origin {
     /// connection of that lane is busy, near read-ahead makes the second one: the next seek finds it warm.
     /// `busy` is how many requests run over the lane of blocked reads.
     pub(super) fn lane(&mut self, class: Class, busy: usize, bulk_lanes: u8) -> Lane {
-        let idle = self.lanes.get(&Lane::Demand).is_some_and(|connections| connections.has_idle());
-        let spare = class <= Class::Near && busy > 0 && busy < DEMAND_CONNECTIONS && !idle;
-        if class <= Class::FirstWindow || spare {
+        let idle = self.connections(Lane::Demand).has_idle();
+        let second = class <= Class::Near && busy > 0 && busy < DEMAND_CONNECTIONS && !idle;
+        if class <= Class::FirstWindow || second {
             return Lane::Demand;
         }
         let lane = Lane::Bulk(self.next_bulk);
@@ -247,7 +277,7 @@ impl Scheduler {
             stream.last_size = stream.last_size.max(range.len());
         }
         let expected = origin.expected(lane);
-        origin.lanes.entry(lane).or_default().taken();
+        origin.take_connection(lane);
         let whole = resource.transfer == Transfer::Whole;
         let fetch = Fetch {
             resource: resource_id,
@@ -323,10 +353,10 @@ mod tests {
     #[test]
     fn n12_an_answer_on_a_new_connection_says_what_a_cold_one_costs_and_nothing_else() {
         let mut origin = Origin::default();
-        origin.answered(ms(1500), &fetch(Lane::Demand), ConnectionUse::New);
+        origin.answered(ms(1500), &fetch(Lane::Demand), ConnectionUse::New, false);
         assert_eq!(origin.link().cold, ms(500));
         assert_eq!(origin.estimator.estimate().first_byte, None);
-        origin.answered(ms(1070), &fetch(Lane::Demand), ConnectionUse::Reused);
+        origin.answered(ms(1070), &fetch(Lane::Demand), ConnectionUse::Reused, false);
         assert_eq!(origin.estimator.estimate().first_byte, Some(ms(70)));
         assert_eq!(origin.link().cold, ms(500));
     }
@@ -350,7 +380,7 @@ mod tests {
     fn n12_the_rate_of_a_short_body_counts_at_its_end() {
         let mut origin = Origin::default();
         let mut running = fetch(Lane::Demand);
-        origin.answered(ms(1000), &running, ConnectionUse::New);
+        origin.answered(ms(1000), &running, ConnectionUse::New, false);
         running.answered = Some(ms(1000));
         running.meter.begin(ms(1000));
         running.meter.add(ms(1010), 100_000);

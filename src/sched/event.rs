@@ -4,8 +4,9 @@
 
 use crate::byte_range::ByteRange;
 use crate::config::Tunables;
+use crate::connection::ConnectionUse;
 use crate::error::Error;
-use crate::ids::{DemandId, FetchId, HintId, Lane, OriginId, ReaderId, ResourceId};
+use crate::ids::{DemandId, FetchId, HintId, Lane, OriginId, ReaderId, ResourceId, SpareId};
 use crate::time::Micros;
 
 /// What happened.
@@ -55,12 +56,23 @@ pub(crate) enum Event {
     PlayingChanged { resource: ResourceId, playing: bool },
 
     /// The answer's head was accepted and its body begins.
-    FetchStarted { fetch: FetchId, shape: BodyShape, connection: ConnectionUse },
+    FetchStarted {
+        fetch: FetchId,
+        shape: BodyShape,
+        connection: ConnectionUse,
+        /// Whether the connection carries further requests beside this one (HTTP/2).
+        multiplexed: bool,
+    },
     /// Bytes of the fetch are stored (and readers of them already awake). Always sent in the
     /// order in which the bytes came, and before the fetch's end.
     Written { fetch: FetchId, range: ByteRange },
     /// The fetch is over, for whatever reason. Nothing more comes from it.
     FetchEnded { fetch: FetchId, outcome: FetchOutcome },
+
+    /// The connection that `Preconnect` asked for is open, and waits for a request.
+    SpareReady { spare: SpareId },
+    /// It is closed, or never came about. Comes once for each `Preconnect`, also if a request has taken it.
+    SpareGone { spare: SpareId },
 
     /// The knobs were turned.
     Tuned { tunables: Box<Tunables> },
@@ -86,15 +98,6 @@ pub(crate) enum BodyShape {
     /// The whole resource from byte 0 on: the server does not do ranges. From now on the resource
     /// has one sequential fetch at a time.
     Whole,
-}
-
-/// What is known about the connection that a request went over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ConnectionUse {
-    /// Made for this request.
-    New,
-    /// Used before.
-    Reused,
 }
 
 /// How a fetch ended.
@@ -141,6 +144,8 @@ pub(crate) enum Action {
         /// 1 for the first try of these bytes.
         attempt: u32,
     },
+    /// Make a connection in the demand lane to where `resource` is, for a later request. Nothing is asked for.
+    Preconnect { resource: ResourceId, spare: SpareId },
     /// Stop the fetch; its `FetchEnded` follows.
     CancelFetch { fetch: FetchId },
     /// Stop or go on polling the body. Only for a body without a bound (`BodyShape::Whole`).

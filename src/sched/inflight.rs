@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::byte_range::ByteRange;
+use crate::connection::ConnectionUse;
 use crate::error::Error;
 use crate::ids::{FetchId, Lane, OriginId, ResourceId};
 use crate::sched::estimator::Meter;
-use crate::sched::event::{BodyShape, Class, ConnectionUse};
+use crate::sched::event::{BodyShape, Class};
 use crate::time::Micros;
 
 /// A first byte is long overdue after so many times the expected time.
@@ -121,12 +122,14 @@ impl Fetch {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Connections {
     idle: u32,
+    /// Whether one connection carries all requests at once.
+    multiplexed: bool,
 }
 
 impl Connections {
     /// Whether a request would probably find one.
     pub(crate) fn has_idle(self) -> bool {
-        self.idle > 0
+        self.idle > 0 || self.multiplexed
     }
 
     /// A request took one, if there was one.
@@ -135,8 +138,9 @@ impl Connections {
     }
 
     /// A request had to make one: there was none idle after all.
-    pub(crate) fn answered(&mut self, connection: ConnectionUse) {
-        if connection == ConnectionUse::New {
+    pub(crate) fn answered(&mut self, connection: ConnectionUse, multiplexed: bool) {
+        self.multiplexed = multiplexed;
+        if connection != ConnectionUse::Reused {
             self.idle = 0;
         }
     }
@@ -334,10 +338,14 @@ mod tests {
         connections.returned();
         connections.taken();
         assert!(connections.has_idle());
-        connections.answered(ConnectionUse::Reused);
+        connections.answered(ConnectionUse::Reused, false);
         assert!(connections.has_idle());
-        connections.answered(ConnectionUse::New);
+        connections.answered(ConnectionUse::New, false);
         assert!(!connections.has_idle(), "else it would not have made one");
+        connections.answered(ConnectionUse::New, true);
+        assert!(connections.has_idle());
+        connections.taken();
+        assert!(connections.has_idle(), "it carries all of them");
     }
 
     #[test]

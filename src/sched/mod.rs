@@ -11,6 +11,7 @@
 //! | `whole` | the same for a server without ranges |
 //! | `queue`, `priority` | in which order; the only door to `StartFetch` |
 //! | `admit` | what may start now |
+//! | `spare` | which connections are made before they are needed |
 //! | `budget` | how often speculation may ask |
 //! | `judge` | wait or open; finish or cancel |
 //! | `forecast` | where a drag goes; nobody asks it yet |
@@ -50,6 +51,7 @@ mod segment_map;
 #[cfg_attr(not(test), expect(dead_code, reason = "the bench needs less of it than the tests"))]
 pub(crate) mod sim;
 mod size;
+mod spare;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -64,8 +66,8 @@ use crate::ids::{HintId, OriginId, ReaderId, ResourceId};
 use crate::time::Micros;
 
 pub(crate) use event::{
-    Action, BodyShape, Class, ConnectionUse, Estimate, Event, Failure, FetchOutcome, Remedy,
-    ResourceView, TimeoutReason, Urgency,
+    Action, BodyShape, Class, Estimate, Event, Failure, FetchOutcome, Remedy, ResourceView,
+    TimeoutReason, Urgency,
 };
 
 use admit::Origin;
@@ -92,6 +94,8 @@ pub(crate) struct Scheduler {
     now: Micros,
     /// Until when silence says nothing about the network.
     starved_until: Micros,
+    /// Spare connections asked for so far.
+    spares: u64,
     handled: u64,
 }
 
@@ -111,6 +115,7 @@ impl Scheduler {
             dirty: BTreeSet::new(),
             now: Micros(0),
             starved_until: Micros(0),
+            spares: 0,
             handled: 0,
         }
     }
@@ -160,11 +165,13 @@ impl Scheduler {
                 self.on_rate_declared(resource, bytes_per_second);
             }
             Event::PlayingChanged { resource, playing } => self.on_playing(resource, playing),
-            Event::FetchStarted { fetch, shape, connection } => {
-                self.on_fetch_started(fetch, shape, connection, out);
+            Event::FetchStarted { fetch, shape, connection, multiplexed } => {
+                self.on_fetch_started(fetch, shape, connection, multiplexed, out);
             }
             Event::Written { fetch, range } => self.on_written(fetch, range, out),
             Event::FetchEnded { fetch, outcome } => self.on_fetch_ended(fetch, outcome, out),
+            Event::SpareReady { spare } => self.on_spare_ready(spare),
+            Event::SpareGone { spare } => self.on_spare_gone(spare),
             Event::Tuned { tunables } => self.on_tuned(*tunables),
             Event::Tick => self.on_tick(out),
         }
@@ -177,9 +184,10 @@ impl Scheduler {
                 self.replan(id, out);
             }
             if !self.admit_one(out) {
-                return;
+                break;
             }
         }
+        self.keep_spares(out);
     }
 
     /// What a decision about `resource` reckons with.

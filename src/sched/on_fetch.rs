@@ -1,9 +1,10 @@
 //! What fetches do.
 
 use crate::byte_range::ByteRange;
+use crate::connection::ConnectionUse;
 use crate::ids::{FetchId, ResourceId};
 use crate::sched::Scheduler;
-use crate::sched::event::{Action, BodyShape, ConnectionUse, FetchOutcome};
+use crate::sched::event::{Action, BodyShape, FetchOutcome};
 use crate::sched::resource::Transfer;
 use crate::sched::segment_map::SegmentState;
 use crate::sched::timer::Timer;
@@ -15,6 +16,7 @@ impl Scheduler {
         id: FetchId,
         shape: BodyShape,
         connection: ConnectionUse,
+        multiplexed: bool,
         out: &mut Vec<Action>,
     ) {
         let now = self.now;
@@ -22,7 +24,7 @@ impl Scheduler {
             return;
         };
         if let Some(origin) = self.origins.get_mut(&fetch.origin) {
-            origin.answered(now, fetch, connection);
+            origin.answered(now, fetch, connection, multiplexed);
         }
         if fetch.cancelled {
             fetch.answered = Some(now);

@@ -24,5 +24,6 @@ mod reading;
 mod redirects;
 mod resume;
 mod runtimes;
+mod spares;
 mod stopping;
 mod telling;

@@ -8,10 +8,11 @@ use crate::engine::fetch::{self, Order};
 use crate::engine::open;
 use crate::engine::resource::{OpenState, Resource};
 use crate::engine::shared::Entry;
+use crate::engine::spare;
 use crate::engine::writer::Job;
 use crate::error::Error;
 use crate::events::SessionEvent;
-use crate::ids::{DemandId, ReaderId, ResourceId};
+use crate::ids::{DemandId, ReaderId, ResourceId, SpareId};
 use crate::sched::{Action, Event};
 use crate::sync::{Arc, Ordering};
 
@@ -27,6 +28,7 @@ impl Driver {
                 let order = Order { fetch, range, lane, class, attempt };
                 self.start(known, order);
             }
+            Action::Preconnect { resource, spare } => self.preconnect(resource, spare),
             Action::CancelFetch { fetch } => {
                 if let Some(running) = self.fetches.get(&fetch) {
                     running.cancel.cancel();
@@ -67,6 +69,13 @@ impl Driver {
             .emit(SessionEvent::FetchStarted { start: order.range.start, end: order.range.end });
         let task = fetch::run(self.shared.clone(), resource, order, cancel, paused);
         self.shared.io.spawn(task);
+    }
+
+    fn preconnect(&mut self, resource: ResourceId, spare: SpareId) {
+        let target = self.resources.get(&resource).and_then(|resource| resource.target());
+        let cancel = CancellationToken::new();
+        self.spares.insert(spare, (resource, cancel.clone()));
+        self.shared.io.spawn(spare::run(self.shared.clone(), target, spare, cancel));
     }
 
     fn fail_demand(&mut self, reader: ReaderId, demand: DemandId, error: Error) {
@@ -112,6 +121,9 @@ impl Driver {
         self.left.remove(&id);
         for running in self.fetches.values().filter(|running| running.resource == id) {
             running.cancel.cancel();
+        }
+        for (_, cancel) in self.spares.values().filter(|(resource, _)| *resource == id) {
+            cancel.cancel();
         }
         self.feed(Event::ResourceClosed { resource: id });
         resource.set_opened(OpenState::Failed(Error::Cancelled));

@@ -5,6 +5,7 @@ mod client;
 mod errors;
 mod h2;
 mod places;
+mod spare;
 
 use super::*;
 use crate::byte_range::ByteRange;

@@ -41,6 +41,7 @@ impl<P: Policy> Sim<P> {
             stores: BTreeMap::new(),
             readers: BTreeMap::new(),
             flows: BTreeMap::new(),
+            spares: BTreeMap::new(),
             agenda: BTreeMap::new(),
             late_moves: Vec::new(),
             arrivals: 0,
@@ -188,6 +189,7 @@ impl<P: Policy> Sim<P> {
             Happening::Arrived(_) | Happening::Answer(_) | Happening::Head(_) => false,
             Happening::Chunk(..) | Happening::Acked(..) | Happening::Wire(_) => false,
             Happening::Ended(..) | Happening::Step(_) | Happening::Room => true,
+            Happening::Spare(_) | Happening::SpareGone(_) => true,
         });
     }
 

@@ -8,10 +8,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::byte_range::ByteRange;
+use crate::connection::ConnectionUse;
 use crate::ids::{FetchId, Lane, OriginId, ResourceId};
 use crate::sched::sim::policy::Policy;
 use crate::sched::sim::{Happening, Request, Sim};
-use crate::sched::{BodyShape, ConnectionUse, Event, FetchOutcome};
+use crate::sched::{BodyShape, Event, FetchOutcome};
 use crate::time::Micros;
 
 /// Bytes per chunk, and the first congestion window: ten packets.
@@ -222,7 +223,8 @@ impl<P: Policy> Sim<P> {
         let (resource, shape, connection) = (flow.resource, flow.shape, flow.connection);
         let ending = flow.ending.clone().filter(|_| flow.over.is_some() && flow.body.is_empty());
         self.learn_len(resource);
-        self.tell(Event::FetchStarted { fetch, shape, connection });
+        let multiplexed = self.path.as_ref().is_some_and(super::path::Path::is_multiplexed);
+        self.tell(Event::FetchStarted { fetch, shape, connection, multiplexed });
         if let Some(outcome) = ending {
             self.later(self.now, Happening::Ended(fetch, outcome));
         }

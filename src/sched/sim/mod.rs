@@ -14,6 +14,7 @@ mod player;
 mod policy;
 mod reader;
 mod server;
+mod spare;
 mod store;
 pub(crate) mod table;
 mod workload;
@@ -22,9 +23,10 @@ use std::collections::BTreeMap;
 
 use crate::byte_range::ByteRange;
 use crate::config::Tunables;
+use crate::connection::ConnectionUse;
 use crate::error::Error;
-use crate::ids::{FetchId, Lane, OriginId, ReaderId, ResourceId};
-use crate::sched::{Action, Class, ConnectionUse, Event, FetchOutcome, Scheduler};
+use crate::ids::{FetchId, Lane, OriginId, ReaderId, ResourceId, SpareId};
+use crate::sched::{Action, Class, Event, FetchOutcome, Scheduler};
 use crate::time::Micros;
 
 #[cfg(test)]
@@ -37,7 +39,10 @@ use path::{Path, Wire};
 pub(crate) use player::Player;
 use policy::Policy;
 use reader::SimReader;
+#[cfg(test)]
+pub(crate) use server::error;
 pub(crate) use server::{Fault, Server};
+use spare::Spares;
 use store::Store;
 #[cfg(test)]
 pub(crate) use workload::{Outcome, Workload, run};
@@ -87,6 +92,10 @@ enum Happening {
     Step(ReaderId),
     /// Something on the path.
     Wire(Wire),
+    /// A connection that nobody uses yet is open, on the plain link.
+    Spare(SpareId),
+    /// One that nobody has used is closed.
+    SpareGone(SpareId),
 }
 
 /// What was counted.
@@ -131,6 +140,7 @@ pub(crate) struct Sim<P = Scheduler> {
     stores: BTreeMap<ResourceId, Store>,
     readers: BTreeMap<ReaderId, SimReader>,
     flows: BTreeMap<FetchId, Flow>,
+    spares: BTreeMap<(OriginId, Lane), Spares>,
     agenda: BTreeMap<(Micros, u64), Happening>,
     /// Readers that were past a mark already when it was set.
     late_moves: Vec<(ReaderId, u64)>,
@@ -207,6 +217,8 @@ impl<P: Policy> Sim<P> {
             Happening::Ended(fetch, outcome) => self.ended(fetch, outcome),
             Happening::Step(reader) => self.step_reader(reader),
             Happening::Wire(wire) => self.wire(wire),
+            Happening::Spare(spare) => self.spare_made(spare),
+            Happening::SpareGone(spare) => self.spare_gone(spare),
         }
     }
 
@@ -220,6 +232,7 @@ impl<P: Policy> Sim<P> {
                 self.requests.push(request);
                 self.send(&request);
             }
+            Action::Preconnect { resource, spare } => self.preconnect(resource, spare),
             Action::CancelFetch { fetch } => self.cancel(fetch),
             Action::PauseFetch { fetch, paused } => self.pause(fetch, paused),
             Action::FailDemand { reader, demand, error } => {
@@ -326,14 +339,16 @@ impl<P: Policy> Sim<P> {
             self.counts.most_at_once = self.counts.most_at_once.max(self.flows.len());
             return self.find_connection(request.fetch, (origin, request.lane));
         }
-        let (connection, congestion) = self.link.connect(origin, request.lane, self.now);
-        let setup = match connection {
-            ConnectionUse::New => {
-                self.counts.connections += 1;
-                Micros(self.link.round_trip.0 * self.link.cold_round_trips)
-            }
-            ConnectionUse::Reused => Micros(0),
-        };
+        let (mut connection, congestion) = self.link.connect(origin, request.lane, self.now);
+        let mut setup = Micros(0);
+        if connection == ConnectionUse::New {
+            let spare = self.take_spare((origin, request.lane));
+            (connection, setup) = match spare {
+                Some(spare) => (ConnectionUse::Spare, spare.open_at.since(self.now)),
+                None => (connection, Micros(self.link.round_trip.0 * self.link.cold_round_trips)),
+            };
+            self.counts.connections += u64::from(spare.is_none());
+        }
         let flow = Flow::new(request, connection, congestion);
         self.flows.insert(request.fetch, flow);
         self.counts.most_at_once = self.counts.most_at_once.max(self.flows.len());

@@ -18,6 +18,7 @@ mod recovering;
 mod seeking;
 mod slots;
 mod smoke;
+mod spares;
 mod told;
 mod trying;
 mod turns;

@@ -60,7 +60,10 @@ fn n3_a_reset_of_each_tenth_request_holds_up_no_player() {
 /// A new connection and its answer take 200 ms here; the second reset in a row is paused for.
 #[test]
 fn n4_a_read_whose_connection_is_lost_asks_again_at_once_but_not_for_ever() {
-    let mut sim = fast().tuned(|tunables| tunables.retry.jitter = 0.0);
+    let mut sim = fast().tuned(|tunables| {
+        tunables.retry.jitter = 0.0;
+        tunables.fetch.preconnect = false;
+    });
     sim = sim.fault(1, Fault::Cut(0)).fault(2, Fault::Cut(0));
     let reader = sim.open_reader(0);
     sim.run_until_ready(reader);

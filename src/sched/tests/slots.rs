@@ -157,6 +157,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("retry", include_str!("../retry.rs")),
     ("segment_map", include_str!("../segment_map.rs")),
     ("size", include_str!("../size.rs")),
+    ("spare", include_str!("../spare.rs")),
     ("timer", include_str!("../timer.rs")),
     ("view", include_str!("../view.rs")),
     ("whole", include_str!("../whole.rs")),

@@ -2,8 +2,9 @@
 
 use crate::byte_range::ByteRange;
 use crate::config::Tunables;
-use crate::ids::{DemandId, OriginId, ReaderId, ResourceId};
-use crate::sched::{Action, BodyShape, ConnectionUse, Event, FetchOutcome, Scheduler, Urgency};
+use crate::connection::ConnectionUse;
+use crate::ids::{DemandId, OriginId, ReaderId, ResourceId, SpareId};
+use crate::sched::{Action, BodyShape, Event, FetchOutcome, Scheduler, Urgency};
 use crate::time::Micros;
 
 /// P3: and the seek before it costs nothing.
@@ -31,7 +32,12 @@ fn p3_a_blocked_read_costs_one_request_at_the_exact_byte() {
     for event in events {
         scheduler.handle(Micros(0), event, &mut out);
     }
-    let [Action::SetRefill { .. }, Action::StartFetch { fetch, range, .. }] = out[..] else {
+    let [
+        Action::SetRefill { .. },
+        Action::StartFetch { fetch, range, .. },
+        Action::Preconnect { spare: SpareId(1), .. },
+    ] = out[..]
+    else {
         panic!("{out:?}");
     };
     assert_eq!(range, ByteRange::new(7, 7 + 400_000));
@@ -39,7 +45,7 @@ fn p3_a_blocked_read_costs_one_request_at_the_exact_byte() {
     let shape = BodyShape::Part(ByteRange::new(7, 100));
     let events = [
         Event::LenKnown { resource, len: 100 },
-        Event::FetchStarted { fetch, shape, connection: ConnectionUse::New },
+        Event::FetchStarted { fetch, shape, connection: ConnectionUse::New, multiplexed: false },
         Event::Written { fetch, range: ByteRange::new(7, 100) },
         Event::FetchEnded { fetch, outcome: FetchOutcome::Complete },
     ];

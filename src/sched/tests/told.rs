@@ -3,12 +3,11 @@
 use super::MIB;
 use crate::byte_range::ByteRange;
 use crate::config::Tunables;
+use crate::connection::ConnectionUse;
 use crate::error::Error;
 use crate::ids::{DemandId, FetchId, HintId, OriginId, ReaderId, ResourceId};
 use crate::sched::event::{Failure, FetchOutcome, Remedy};
-use crate::sched::{
-    Action, BodyShape, Class, ConnectionUse, Event, Scheduler, TimeoutReason, Urgency,
-};
+use crate::sched::{Action, BodyShape, Class, Event, Scheduler, TimeoutReason, Urgency};
 use crate::time::Micros;
 
 /// The resource that is open from the start.
@@ -97,13 +96,23 @@ impl Told {
     /// The answer of `fetch` brings `range`.
     pub(super) fn begin(&mut self, fetch: u64, range: ByteRange) -> Vec<Action> {
         let (shape, connection) = (BodyShape::Part(range), ConnectionUse::New);
-        self.tell(Event::FetchStarted { fetch: FetchId(fetch), shape, connection })
+        self.tell(Event::FetchStarted {
+            fetch: FetchId(fetch),
+            shape,
+            connection,
+            multiplexed: false,
+        })
     }
 
     /// The answer of `fetch` is the whole resource.
     pub(super) fn begin_whole(&mut self, fetch: u64) -> Vec<Action> {
         let (shape, connection) = (BodyShape::Whole, ConnectionUse::New);
-        self.tell(Event::FetchStarted { fetch: FetchId(fetch), shape, connection })
+        self.tell(Event::FetchStarted {
+            fetch: FetchId(fetch),
+            shape,
+            connection,
+            multiplexed: false,
+        })
     }
 
     /// `range` of `fetch` is stored.

@@ -3,9 +3,10 @@
 use super::told::{ORIGIN, RESOURCE, Told, no_readahead, started, stopped};
 use super::{KIB, MIB, cancelled, fast, of_class};
 use crate::byte_range::ByteRange;
+use crate::connection::ConnectionUse;
 use crate::ids::{DemandId, FetchId, HintId, OriginId, ReaderId, ResourceId};
 use crate::sched::sim::ms;
-use crate::sched::{Action, BodyShape, Class, ConnectionUse, Event, FetchOutcome, Urgency};
+use crate::sched::{Action, BodyShape, Class, Event, FetchOutcome, Urgency};
 
 const FAR: ByteRange = ByteRange { start: 50 * MIB, end: 53 * MIB };
 
@@ -234,7 +235,12 @@ fn p3_the_first_byte_of_a_late_answer_takes_back_what_was_to_replace_it() {
     });
     let reused = |told: &mut Told, fetch: u64, range: ByteRange| {
         let (shape, connection) = (BodyShape::Part(range), ConnectionUse::Reused);
-        told.tell(Event::FetchStarted { fetch: FetchId(fetch), shape, connection });
+        told.tell(Event::FetchStarted {
+            fetch: FetchId(fetch),
+            shape,
+            connection,
+            multiplexed: false,
+        });
     };
     for fetch in 1..=3 {
         let range = ByteRange::at(fetch * MIB, 10);

@@ -63,7 +63,7 @@ fn p3_a_read_very_far_ahead_of_a_running_fetch_never_waits() {
 fn p3_a_fetch_that_falls_behind_while_a_read_waits_is_overtaken() {
     let (mut sim, reader) = streaming(2_000_000);
     let at = sim.stored();
-    sim.seek(reader, at + 300_000);
+    sim.seek(reader, at + 200_000);
     sim.read(reader);
     sim.run_for(ms(1));
     assert_eq!(of_class(&sim, Class::Blocked).len(), 0, "at first it waits");
@@ -89,7 +89,7 @@ fn p6_a_running_fetch_ends_where_a_newer_one_has_taken_over() {
 
 #[test]
 fn p3_a_read_waits_for_a_fetch_that_is_about_to_begin() {
-    let mut sim = fast();
+    let mut sim = fast().tuned(|tunables| tunables.fetch.preconnect = false);
     let (one, other) = (sim.open_reader(MIB), sim.open_reader(MIB + 100_000));
     sim.read(one);
     sim.run_for(ms(150));

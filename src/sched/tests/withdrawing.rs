@@ -4,8 +4,9 @@ use super::MIB;
 use super::told::Told;
 use crate::byte_range::ByteRange;
 use crate::config::Tunables;
+use crate::connection::ConnectionUse;
 use crate::ids::{DemandId, FetchId, HintId, OriginId, ReaderId, ResourceId};
-use crate::sched::{Action, BodyShape, ConnectionUse, Event, FetchOutcome, Scheduler, Urgency};
+use crate::sched::{Action, BodyShape, Event, FetchOutcome, Scheduler, Urgency};
 use crate::time::Micros;
 
 const RESOURCE: ResourceId = ResourceId(1);
@@ -107,7 +108,10 @@ fn p6_a_fetch_is_stopped_when_all_of_its_bytes_came_before_its_answer() {
     demand(&mut scheduler, 1, 0);
     let shape = BodyShape::Part(ByteRange::new(0, 350_000));
     let (first, connection) = (FetchId(1), ConnectionUse::New);
-    tell(&mut scheduler, Event::FetchStarted { fetch: first, shape, connection });
+    tell(
+        &mut scheduler,
+        Event::FetchStarted { fetch: first, shape, connection, multiplexed: false },
+    );
     tell(&mut scheduler, Event::Written { fetch: first, range: ByteRange::new(0, 1000) });
     demand(&mut scheduler, 2, 300_000);
     assert_eq!(scheduler.popped(), 2, "300 kB ahead is too far to wait for");

@@ -11,7 +11,7 @@ async fn n12_a_used_connection_is_told_from_a_new_one_by_lane() {
     let mut seen = Vec::new();
     for lane in [Lane::Demand, Lane::Demand, Lane::Bulk(0), Lane::Bulk(0), Lane::Demand] {
         let mut answer = net.get_range(lane, target.clone(), ask(0, 9)).await.unwrap();
-        seen.push(answer.connection_reused);
+        seen.push(answer.connection == ConnectionUse::Reused);
         read(&mut answer).await.unwrap();
     }
     assert_eq!(seen, [false, true, false, true, true]);

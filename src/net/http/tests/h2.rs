@@ -222,7 +222,8 @@ async fn n11_http2_over_tls_works_with_a_root_from_the_factory() {
     let target = source(url);
     for reused in [false, true] {
         let mut answer = net.get_range(Lane::Demand, target.clone(), ask(0, 9)).await.unwrap();
-        assert_eq!(answer.connection_reused, reused);
+        assert_eq!(answer.connection == ConnectionUse::Reused, reused);
+        assert!(answer.multiplexed);
         assert_eq!(read(&mut answer).await.unwrap(), ("012345678".into(), BodyEnd::Complete));
     }
     assert!(windows.lock().stream > 65_535, "our windows are set over the factory's");

@@ -62,6 +62,8 @@ pub(super) struct Connection {
     /// Requests it ever carried.
     pub(super) carried: u64,
     pub(super) last_used: Micros,
+    /// Whether it was made before any request needed it.
+    pub(super) spare: bool,
     /// The client is gone.
     pub(super) closed: bool,
 
@@ -101,6 +103,7 @@ impl Connection {
             greetings,
             carried: 0,
             last_used: Micros(0),
+            spare: false,
             closed: false,
             sender: Sender::new(round_trip),
             answers: VecDeque::new(),

@@ -102,6 +102,11 @@ impl Path {
         }
     }
 
+    /// Whether one connection carries all requests of a lane at once.
+    pub(super) fn is_multiplexed(&self) -> bool {
+        self.profile.protocol == Protocol::Http2
+    }
+
     /// When a packet with so many bytes of payload that is sent to the client now is there, if ever.
     fn down(&mut self, now: Micros, payload: u64) -> Option<Micros> {
         let (bytes, rate) = (payload + HEADERS, self.profile.bytes_per_second());

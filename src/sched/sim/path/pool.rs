@@ -6,8 +6,9 @@
 
 use std::collections::VecDeque;
 
+use crate::connection::ConnectionUse;
 use crate::ids::{FetchId, Lane, OriginId};
-use crate::sched::ConnectionUse;
+
 use crate::sched::sim::path::connection::Connection;
 use crate::sched::sim::path::{Path, Protocol, Wire};
 use crate::sched::sim::policy::Policy;
@@ -46,12 +47,18 @@ impl Path {
 
     /// A new connection. It says its first word at once.
     fn connect(&mut self, key: (OriginId, Lane)) -> u64 {
+        let id = self.connect_apart(key);
+        self.pools.entry(key).or_default().greeting.push(id);
+        id
+    }
+
+    /// A new connection that the pool does not know of.
+    pub(in crate::sched::sim) fn connect_apart(&mut self, key: (OriginId, Lane)) -> u64 {
         self.named += 1;
         let id = self.named;
         let profile = self.profile;
         let new = Connection::new(key, profile.handshake, profile.round_trip);
         self.connections.insert(id, new);
-        self.pools.entry(key).or_default().greeting.push(id);
         id
     }
 
@@ -73,7 +80,22 @@ impl<P: Policy> Sim<P> {
         if let Some(id) = path.checkout(key, now) {
             return self.carry(fetch, id);
         }
+        let spare = self.take_spare(key);
+        let Some(path) = &mut self.path else {
+            return;
+        };
         let pool = path.pools.entry(key).or_default();
+        if let Some((id, open)) = spare.and_then(|spare| Some((spare.connection?, spare.open))) {
+            if let Some(one) = path.connections.get_mut(&id) {
+                one.spare = true;
+            }
+            if open {
+                return self.carry(fetch, id);
+            }
+            pool.greeting.push(id);
+            pool.waiting.push_back(fetch);
+            return;
+        }
         pool.waiting.push_back(fetch);
         if path.profile.protocol == Protocol::Http2 && !pool.greeting.is_empty() {
             return;
@@ -92,8 +114,11 @@ impl<P: Policy> Sim<P> {
         let there = path.up_surely(now, super::REQUEST);
         if let (Some(flow), Some(one)) = (self.flows.get_mut(&fetch), path.connections.get_mut(&id))
         {
-            let used = one.carried > 0;
-            flow.connection = if used { ConnectionUse::Reused } else { ConnectionUse::New };
+            flow.connection = match (one.carried, one.spare) {
+                (0, false) => ConnectionUse::New,
+                (0, true) => ConnectionUse::Spare,
+                _ => ConnectionUse::Reused,
+            };
             flow.over = Some(id);
             one.carried += 1;
         }

@@ -44,7 +44,7 @@ impl<P: Policy> Sim<P> {
     }
 
     /// The client says a word of its greeting.
-    pub(super) fn greet(&mut self, id: u64) {
+    pub(in crate::sched::sim) fn greet(&mut self, id: u64) {
         let now = self.now;
         if let Some(path) = self.path.as_mut().filter(|path| path.connections.contains_key(&id)) {
             let there = path.up_surely(now, GREETING);
@@ -69,9 +69,11 @@ impl<P: Policy> Sim<P> {
             return;
         };
         one.greetings = one.greetings.saturating_sub(1);
-        match one.greetings {
-            0 => self.is_free(id),
-            _ => self.greet(id),
+        let (left, key) = (one.greetings, (one.origin, one.lane));
+        if left > 0 {
+            self.greet(id);
+        } else if !self.spare_opened(key, id) {
+            self.is_free(id);
         }
     }
 

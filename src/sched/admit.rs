@@ -1,9 +1,10 @@
 //! Admission: what of the queues may start now.
 //!
 //! Strictly in the queue's order: if the most urgent segment of an origin may not start, nothing of
-//! that origin does. A full origin blocks no other.
+//! that origin does. A full origin blocks no other; nor does a resource that has made its requests, whose
+//! segments stand back until it may ask again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::HedgingConfig;
 use crate::connection::ConnectionUse;
@@ -147,8 +148,10 @@ enum Turn {
     Start,
     /// It waits.
     Wait,
-    /// It waits until then.
+    /// It waits until then, and all behind it.
     Until(Micros),
+    /// It waits until then, since its resource has made its requests: others need not.
+    Spent(Micros),
     /// It waits for the slot of that fetch, which has to go.
     After(FetchId),
 }
@@ -157,24 +160,38 @@ impl Scheduler {
     /// Starts one fetch if one may start. The plan behind it is out of date then.
     pub(super) fn admit_one(&mut self, out: &mut Vec<Action>) -> bool {
         let origins: Vec<OriginId> = self.origins.keys().copied().collect();
-        for id in origins {
-            let Some(segment) = self.origins.get(&id).and_then(|origin| origin.queue.peek()) else {
-                continue;
-            };
+        origins.into_iter().any(|origin| self.admit_one_of(origin, out))
+    }
+
+    /// The same for one origin. What stands back is the first again as soon as it may ask, so nobody starves.
+    fn admit_one_of(&mut self, id: OriginId, out: &mut Vec<Action>) -> bool {
+        let mut spent = BTreeSet::new();
+        let mut again: Option<Micros> = None;
+        while let Some(segment) = self.origins.get(&id).and_then(|o| o.queue.peek(&spent)) {
             match self.turn(id, segment) {
                 Turn::Start => {
-                    if let Some(popped) = self.origins.get_mut(&id).and_then(|o| o.queue.pop()) {
-                        self.start(id, popped, out);
-                        return true;
-                    }
+                    let Some(origin) = self.origins.get_mut(&id) else { break };
+                    let Some(popped) = origin.queue.pop(&spent) else { break };
+                    self.start(id, popped, out);
+                    return true;
                 }
-                Turn::Wait => {}
-                Turn::Until(at) => self.timers.set(Timer::Requests(id), at),
                 Turn::After(victim) => {
                     self.cancel(victim, out);
                     return true;
                 }
+                Turn::Spent(at) => {
+                    again = Some(again.map_or(at, |other| other.min(at)));
+                    spent.insert(segment.resource);
+                }
+                Turn::Until(at) => {
+                    again = Some(again.map_or(at, |other| other.min(at)));
+                    break;
+                }
+                Turn::Wait => break,
             }
+        }
+        if let Some(at) = again {
+            self.timers.set(Timer::Requests(id), at);
         }
         false
     }
@@ -198,26 +215,30 @@ impl Scheduler {
         if running >= slots || !fits || paused || self.first_byte_pending(origin) {
             return Turn::Wait;
         }
-        match self.next_request(segment) {
-            at if at > self.now => Turn::Until(at),
-            _ => Turn::Start,
-        }
+        self.by_budget(segment)
     }
 
-    /// When `segment`, for which no read is blocked, may be asked for.
-    fn next_request(&self, segment: Segment) -> Micros {
+    /// What the request budgets say to `segment`, for which no read is blocked.
+    fn by_budget(&self, segment: Segment) -> Turn {
         let Some(resource) = self.resources.get(&segment.resource) else {
-            return self.now;
+            return Turn::Start;
         };
         let Some(origin) = self.origins.get(&resource.origin) else {
-            return self.now;
+            return Turn::Start;
         };
         let share = origin.slowdown.share(self.now);
         if segment.class == Class::Fill && share >= 1.0 {
-            return self.now;
+            return Turn::Start;
         }
+        let of_origin = origin.bucket.ready(self.now, budget::PER_ORIGIN * share);
         let of_resource = resource.bucket.ready(self.now, budget::PER_RESOURCE * share);
-        of_resource.max(origin.bucket.ready(self.now, budget::PER_ORIGIN * share))
+        if of_origin > self.now {
+            Turn::Until(of_origin)
+        } else if of_resource > self.now {
+            Turn::Spent(of_resource)
+        } else {
+            Turn::Start
+        }
     }
 
     /// Whether a blocked read of `origin` waits for a fetch that has not brought a byte yet. One that is

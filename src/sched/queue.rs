@@ -3,6 +3,8 @@
 //! [`Popped`] cannot be made anywhere but in [`Queue::pop`], and `Action::StartFetch` is built
 //! nowhere but from a `Popped`: so no fetch starts that was not queued and popped.
 
+use std::collections::BTreeSet;
+
 use priority_queue::PriorityQueue;
 
 use crate::byte_range::ByteRange;
@@ -61,14 +63,20 @@ impl Queue {
         }
     }
 
-    /// The most urgent segment.
-    pub(crate) fn peek(&self) -> Option<Segment> {
-        self.segments.peek().map(|(segment, _)| *segment)
+    /// The most urgent segment of all resources but those in `beside`.
+    pub(crate) fn peek(&self, beside: &BTreeSet<ResourceId>) -> Option<Segment> {
+        if beside.is_empty() {
+            return self.segments.peek().map(|(segment, _)| *segment);
+        }
+        // The order is total, so whatever order they are looked at in, one is the greatest.
+        let others = self.segments.iter().filter(|(s, _)| !beside.contains(&s.resource));
+        others.max_by_key(|(_, priority)| **priority).map(|(segment, _)| *segment)
     }
 
-    /// Takes out the most urgent segment.
-    pub(crate) fn pop(&mut self) -> Option<Popped> {
-        let (segment, _) = self.segments.pop()?;
+    /// Takes out what [`peek`](Self::peek) shows.
+    pub(crate) fn pop(&mut self, beside: &BTreeSet<ResourceId>) -> Option<Popped> {
+        let segment = self.peek(beside)?;
+        self.segments.remove(&segment)?;
         self.popped += 1;
         Some(Popped { segment })
     }
@@ -114,6 +122,7 @@ mod tests {
     use super::*;
 
     const MINE: ResourceId = ResourceId(1);
+    const NONE: &BTreeSet<ResourceId> = &BTreeSet::new();
 
     fn segment(resource: ResourceId, start: u64, class: Class) -> Segment {
         let range = ByteRange::at(start, 10);
@@ -121,7 +130,7 @@ mod tests {
     }
 
     fn starts(queue: &mut Queue) -> Vec<u64> {
-        std::iter::from_fn(|| queue.pop()).map(|popped| popped.segment().range.start).collect()
+        std::iter::from_fn(|| queue.pop(NONE)).map(|popped| popped.segment().range.start).collect()
     }
 
     #[test]
@@ -130,9 +139,27 @@ mod tests {
         queue.replace(MINE, &[segment(MINE, 30, Class::Far), segment(MINE, 20, Class::Near)]);
         let other = ResourceId(2);
         queue.replace(other, &[segment(other, 50, Class::Blocked)]);
-        assert_eq!(queue.peek().map(|segment| segment.range.start), Some(50));
+        assert_eq!(queue.peek(NONE).map(|segment| segment.range.start), Some(50));
         assert_eq!(starts(&mut queue), [50, 20, 30]);
         assert_eq!(queue.popped(), 3);
+    }
+
+    #[test]
+    fn p1_beside_a_resource_the_most_urgent_segment_of_the_others_is_popped() {
+        let mut queue = Queue::default();
+        let others = [ResourceId(2), ResourceId(3)];
+        queue.replace(MINE, &[segment(MINE, 10, Class::Hint), segment(MINE, 20, Class::Near)]);
+        queue.replace(others[0], &[segment(others[0], 30, Class::Far)]);
+        queue.replace(others[1], &[segment(others[1], 40, Class::Near)]);
+        let beside = BTreeSet::from([MINE]);
+        let mut next = || {
+            let shown = queue.peek(&beside);
+            assert_eq!(queue.pop(&beside).map(|popped| popped.segment()), shown);
+            shown.map(|segment| segment.range.start)
+        };
+        assert_eq!([next(), next(), next()], [Some(40), Some(30), None]);
+        assert_eq!(queue.popped(), 2);
+        assert_eq!(starts(&mut queue), [10, 20]);
     }
 
     #[test]
@@ -153,24 +180,24 @@ mod tests {
         for resource in [first, second, first] {
             queue.replace(resource, &[segment(resource, 7, Class::Hint)]);
         }
-        assert_eq!(queue.peek().map(|segment| segment.resource), Some(first));
+        assert_eq!(queue.peek(NONE).map(|segment| segment.resource), Some(first));
         let changed = segment(first, 7, Class::Far);
         queue.replace(first, &[changed]);
         queue.replace(first, &[segment(first, 7, Class::Hint)]);
-        assert_eq!(queue.peek().map(|segment| segment.resource), Some(second));
+        assert_eq!(queue.peek(NONE).map(|segment| segment.resource), Some(second));
     }
 
     #[test]
     fn p2_a_popped_segment_becomes_its_request() {
         let mut queue = Queue::default();
         queue.replace(MINE, &[segment(MINE, 5, Class::Hint)]);
-        let popped = queue.pop().expect("one was queued");
+        let popped = queue.pop(NONE).expect("one was queued");
         let action = popped.into_start(FetchId(9), Lane::Bulk(3), 2);
         let Action::StartFetch { fetch, resource, range, lane, class, attempt } = action else {
             panic!("{action:?}");
         };
         assert_eq!((fetch, resource, range), (FetchId(9), MINE, ByteRange::new(5, 15)));
         assert_eq!((lane, class, attempt), (Lane::Bulk(3), Class::Hint, 2));
-        assert!(queue.pop().is_none());
+        assert!(queue.pop(NONE).is_none());
     }
 }

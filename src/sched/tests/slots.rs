@@ -2,9 +2,10 @@
 
 use super::{KIB, MIB, cancelled, fast, of_class};
 use crate::byte_range::ByteRange;
-use crate::ids::{Lane, OriginId};
-use crate::sched::Class;
-use crate::sched::sim::{Fault, ms};
+use crate::ids::{HintId, Lane, OriginId};
+use crate::sched::sim::{Fault, Sim, ms};
+use crate::sched::{Class, Event};
+use crate::time::Micros;
 
 #[test]
 fn p2_no_origin_has_more_fetches_than_allowed() {
@@ -75,6 +76,36 @@ fn p2_a_full_origin_blocks_no_other() {
     assert!(sim.is_waiting(stuck));
 }
 
+/// Hints for a second of requests and more use up those of their resource; another of that origin goes on, and
+/// what stood back has its turn as soon as it may ask.
+#[test]
+fn p2_a_resource_that_has_made_its_requests_holds_up_no_other() {
+    let mut sim = fast().tuned(|tunables| tunables.fetch.max_fetches = 32);
+    for place in 0..30 {
+        sim.hint(ByteRange::at(place * 8 * MIB, 4 * KIB), None);
+    }
+    let greedy = sim.requests[0].resource;
+    let of = |sim: &Sim, resource| -> Vec<Micros> {
+        let of = sim.requests.iter().filter(|request| request.resource == resource);
+        of.map(|request| request.at).collect()
+    };
+    assert_eq!(of(&sim, greedy).len(), 20);
+    let other = sim.open_resource(OriginId(1), 1024 * MIB);
+    let from = sim.now();
+    for place in 0..3 {
+        // Behind all that stands back.
+        let range = ByteRange::at((500 + place) * MIB, 4 * KIB);
+        let hint = HintId(1000 + place);
+        sim.tell(Event::Hinted { resource: other, hint, range, deadline: None });
+    }
+    assert_eq!(of(&sim, other), [from; 3]);
+    sim.run_for(ms(600));
+    let late = of(&sim, greedy).split_off(20);
+    let due = |n: u64| from + ms(50 * n);
+    let gaps: Vec<bool> = (1..).zip(&late).map(|(n, at)| *at < due(n) + ms(1)).collect();
+    assert_eq!(gaps, [true; 10], "{late:?}");
+}
+
 #[test]
 fn p2_the_speculation_budget_holds_over_all_origins_but_not_for_a_blocked_read() {
     let mut sim = fast().tuned(|tunables| {
@@ -123,12 +154,12 @@ fn p8_tunables_change_while_running() {
     let mut sim = fast();
     let mut tunables = crate::config::Tunables::default();
     tunables.fetch.max_fetches = 1;
-    sim.tell(crate::sched::Event::Tuned { tunables: Box::new(tunables) });
+    sim.tell(Event::Tuned { tunables: Box::new(tunables) });
     for place in 0..4 {
         sim.hint(ByteRange::at(place * 20 * MIB, MIB), None);
     }
     assert_eq!(sim.requests.len(), 1);
-    sim.tell(crate::sched::Event::Tuned { tunables: Box::default() });
+    sim.tell(Event::Tuned { tunables: Box::default() });
     assert_eq!(sim.requests.len(), 3);
 }
 

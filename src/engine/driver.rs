@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::byte_range::ByteRange;
 use crate::config::OnChange;
+use crate::engine::fetch::Stop;
 use crate::engine::reader_state::ReaderState;
 use crate::engine::resource::{OpenState, Resource};
 use crate::engine::shared::{Command, Shared};
@@ -35,7 +36,7 @@ struct Running {
     resource: ResourceId,
     /// Generation of the resource that it asks for.
     generation: u64,
-    cancel: CancellationToken,
+    stop: Stop,
     pause: watch::Sender<bool>,
     range: ByteRange,
     written: u64,
@@ -323,7 +324,7 @@ impl Driver {
         }
         self.left.insert(id, generation);
         for running in self.fetches.values().filter(|running| running.resource == id) {
-            running.cancel.cancel();
+            running.stop.all();
         }
         let notice = Error::Restarted;
         let _ = self.shared.job(Job::Restart { resource: resource.clone(), notice });
@@ -346,7 +347,7 @@ impl Driver {
     fn on_store_failed(&mut self, fetch: FetchId, error: Error) {
         if let Some(running) = self.fetches.get_mut(&fetch) {
             running.store_error.get_or_insert(error);
-            running.cancel.cancel();
+            running.stop.all();
         }
     }
 
@@ -379,7 +380,7 @@ impl Drop for Driver {
             }
         }
         for running in self.fetches.values() {
-            running.cancel.cancel();
+            running.stop.all();
         }
         for (_, spare) in self.spares.values() {
             spare.cancel();

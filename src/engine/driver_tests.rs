@@ -44,6 +44,24 @@ fn p1_a_fetch_that_was_not_popped_is_found_out() {
     bench.driver.handle(Command::Sched(Event::Tick));
 }
 
+/// P6: a fetch that only the plan has no use for keeps what it received; D1: one whose resource goes does not wait.
+#[test]
+fn p6_a_cancelled_fetch_keeps_what_it_received_and_a_closed_resource_waits_for_none() {
+    let mut bench = Bench::new(Config::default());
+    let (resource, opened) = bench.resource();
+    let id = resource.id;
+    bench.driver.handle(Command::Register { resource, opened });
+    let (fetch, stop) = {
+        let (fetch, running) = bench.driver.fetches.first_key_value().unwrap();
+        (*fetch, running.stop.clone())
+    };
+    bench.driver.perform(Action::CancelFetch { fetch });
+    assert_eq!((stop.receiving.is_cancelled(), stop.all.is_cancelled()), (true, false));
+    let (done, _closing) = watch::channel(());
+    bench.driver.handle(Command::Close { resource: id, done });
+    assert!(stop.all.is_cancelled());
+}
+
 /// D1: also of a resource that it has not heard of yet.
 #[test]
 fn d1_a_driver_that_goes_ends_every_wait_and_the_writer() {

@@ -2,6 +2,9 @@
 //!
 //! It talks to the scheduler at its start, through the writer for each batch, and at its end; it
 //! never asks what to do. Memory: one chunk, and what the write budget lets it queue.
+//!
+//! A stop ends the body at once; the chunk that waits for room then is still handed over when there is some,
+//! unless nobody wants it any more (see [`Stop`]).
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -33,12 +36,39 @@ pub(crate) struct Order {
     pub(crate) attempt: u32,
 }
 
+/// How a fetch is stopped, by its driver.
+#[derive(Debug, Clone)]
+pub(crate) struct Stop {
+    /// Nothing more is received; what was received is kept (P6).
+    pub(super) receiving: CancellationToken,
+    /// What was received is of no use either: its resource is closed, its generation left, or its disk refuses.
+    pub(super) all: CancellationToken,
+}
+
+impl Stop {
+    /// A fetch that goes on.
+    pub(crate) fn new() -> Self {
+        let all = CancellationToken::new();
+        Self { receiving: all.child_token(), all }
+    }
+
+    /// Stops receiving.
+    pub(crate) fn receiving(&self) {
+        self.receiving.cancel();
+    }
+
+    /// Stops everything.
+    pub(crate) fn all(&self) {
+        self.all.cancel();
+    }
+}
+
 /// Runs the request to its end and tells the scheduler.
 pub(crate) fn run(
     shared: Arc<Shared>,
     resource: Arc<Resource>,
     order: Order,
-    cancel: CancellationToken,
+    stop: Stop,
     paused: watch::Receiver<bool>,
 ) -> impl Future<Output = ()> + Send + 'static {
     // Made before the first poll, which never comes if the runtime is gone already.
@@ -46,14 +76,15 @@ pub(crate) fn run(
     async move {
         shared.note_io_thread();
         let generation = resource.info().generation;
-        let mut fetch = Fetch { shared, resource, order, generation, paused };
-        let outcome = match cancel.run_until_cancelled(fetch.transfer()).await {
+        let mut fetch = Fetch { shared, resource, order, generation, paused, received: None };
+        let outcome = match stop.receiving.run_until_cancelled(fetch.transfer()).await {
             Some(Ok(())) => FetchOutcome::Complete,
             Some(Err(failure)) => FetchOutcome::Failed(failure),
-            None => FetchOutcome::Cancelled,
+            None => {
+                fetch.keep(&stop).await;
+                FetchOutcome::Cancelled
+            }
         };
-        // Dropped first: a cancelled body must not go on arriving while its end waits in the queue.
-        drop(fetch);
         ending.tell(outcome);
     }
 }
@@ -91,6 +122,9 @@ struct Fetch {
     /// Generation of the resource that this request is about.
     generation: u64,
     paused: watch::Receiver<bool>,
+    /// The chunk that waits for room in the write budget, and where it belongs. Kept here and not by the wait
+    /// for it, which ends with the transfer.
+    received: Option<(u64, Bytes)>,
 }
 
 /// Why the head of an answer cannot be followed by its body.
@@ -271,7 +305,8 @@ impl Fetch {
             match answer.body.chunk().await {
                 Ok(Some(bytes)) => {
                     let len = bytes.len() as u64;
-                    self.write(at, bytes).await?;
+                    self.received = Some((at, bytes));
+                    self.hand_over().await?;
                     at += len;
                 }
                 Ok(None) => break,
@@ -295,15 +330,24 @@ impl Fetch {
         Ok(())
     }
 
-    /// Hands a chunk to the writer, once the budget has room for it.
-    async fn write(&self, offset: u64, bytes: Bytes) -> Result<(), Failure> {
+    /// Hands the received chunk to the writer, once the budget has room for it. Cancel safe.
+    async fn hand_over(&mut self) -> Result<(), Failure> {
+        let Some((_, bytes)) = &self.received else { return Ok(()) };
         let budget = self.shared.config.net.write_budget;
         let cost = u32::try_from((bytes.len() as u64).min(budget)).unwrap_or(u32::MAX);
         let permit = self.shared.write_budget.clone().acquire_many_owned(cost).await;
         let permit = permit.map_err(|_| fatal(Error::Cancelled))?;
+        let Some((offset, bytes)) = self.received.take() else { return Ok(()) };
         let resource = self.resource.clone();
         let (fetch, generation) = (self.order.fetch, self.generation);
         self.queue(Job::Write(Write { fetch, resource, generation, offset, bytes, permit }))
+    }
+
+    /// After a stop: waits for room for the received chunk, if it is still of use. The body went with the
+    /// transfer, so nothing more arrives meanwhile; the fetch keeps its slot, which bounds how many wait here.
+    async fn keep(&mut self, stop: &Stop) {
+        // A failure means that the writer is gone.
+        let _ = stop.all.run_until_cancelled(self.hand_over()).await;
     }
 
     fn queue(&self, job: Job) -> Result<(), Failure> {

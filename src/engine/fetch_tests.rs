@@ -1,9 +1,10 @@
 //! One fetch by itself: the write budget, and the end that always comes.
 
+use futures::FutureExt;
+
 use super::*;
 use crate::config::Config;
 use crate::engine::testing::Bench;
-use crate::sync::block_on;
 
 const KIB: usize = 1 << 10;
 
@@ -11,46 +12,72 @@ fn order(range: ByteRange) -> Order {
     Order { fetch: FetchId(1), range, lane: Lane::Demand, class: Class::Blocked, attempt: 1 }
 }
 
-/// D3: received bytes that the disk has not taken are bounded, and wait without a place to grow in.
-#[test]
-fn d3_a_slow_disk_makes_the_network_wait_at_the_budget() {
+/// A fetch of the first mebibyte on an engine whose write budget is 64 KiB.
+fn fetch() -> (Bench, Fetch) {
     let mut config = Config::default();
     config.net.write_budget = 64 * KIB as u64;
     let bench = Bench::new(config);
     let (resource, _) = bench.resource();
     let (_pause, paused) = watch::channel(false);
-    let range = ByteRange::new(0, 1 << 20);
-    let shared = bench.shared.clone();
-    let fetch = Fetch { shared, resource, order: order(range), generation: 0, paused };
-    let chunk = || Bytes::from(vec![0; 16 * KIB]);
-    let waits = |offset| {
-        let mut write = Box::pin(fetch.write(offset, chunk()));
-        futures::FutureExt::now_or_never(&mut write).is_none()
-    };
+    let (shared, order) = (bench.shared.clone(), order(ByteRange::new(0, 1 << 20)));
+    (bench, Fetch { shared, resource, order, generation: 0, paused, received: None })
+}
+
+/// Whether a chunk of `len` bytes is handed over at once.
+fn passes(fetch: &mut Fetch, offset: u64, len: usize) -> bool {
+    fetch.received = Some((offset, Bytes::from(vec![0; len])));
+    matches!(fetch.hand_over().now_or_never(), Some(Ok(())))
+}
+
+/// D3: received bytes that the disk has not taken are bounded, and wait without a place to grow in.
+#[test]
+fn d3_a_slow_disk_makes_the_network_wait_at_the_budget() {
+    let (bench, mut fetch) = fetch();
     for n in 0..4_u64 {
-        block_on(fetch.write(n * 16 * KIB as u64, chunk())).unwrap_or_else(|_| panic!("fits"));
+        assert!(passes(&mut fetch, n * 16 * KIB as u64, 16 * KIB));
     }
-    assert!(waits(1 << 18), "the budget is used up");
+    assert!(!passes(&mut fetch, 1 << 18, 16 * KIB), "the budget is used up");
     let first = bench.jobs.try_recv().unwrap();
-    assert!(waits(1 << 18), "taken by the writer, and not yet written");
+    assert!(!passes(&mut fetch, 1 << 18, 16 * KIB), "taken by the writer, and not yet written");
     drop(first);
-    assert!(!waits(1 << 18), "written: there is room again");
-    assert!(waits(1 << 19));
+    assert!(passes(&mut fetch, 1 << 18, 16 * KIB), "written: there is room again");
+    assert!(!passes(&mut fetch, 1 << 19, 16 * KIB));
 }
 
 /// D3: a chunk above the whole budget passes alone instead of waiting for ever.
 #[test]
 fn d3_a_chunk_larger_than_the_budget_passes_when_nothing_else_waits() {
-    let mut config = Config::default();
-    config.net.write_budget = 64 * KIB as u64;
-    let bench = Bench::new(config);
-    let (resource, _) = bench.resource();
-    let (_pause, paused) = watch::channel(false);
-    let range = ByteRange::new(0, 1 << 20);
-    let shared = bench.shared.clone();
-    let fetch = Fetch { shared, resource, order: order(range), generation: 0, paused };
-    let large = Bytes::from(vec![0; 100 * KIB]);
-    block_on(fetch.write(0, large)).unwrap_or_else(|_| panic!("passes"));
+    let (_bench, mut fetch) = fetch();
+    assert!(passes(&mut fetch, 0, 100 * KIB));
+}
+
+/// P6: what waits for room when its fetch is stopped is handed over once there is some.
+#[test]
+fn p6_a_chunk_that_waits_for_the_disk_outlives_its_fetch() {
+    let (bench, mut fetch) = fetch();
+    assert!(passes(&mut fetch, 0, 64 * KIB));
+    assert!(!passes(&mut fetch, 1 << 18, 16 * KIB), "the wait has ended with the transfer");
+    let stop = Stop::new();
+    stop.receiving();
+    let mut kept = Box::pin(fetch.keep(&stop));
+    assert!((&mut kept).now_or_never().is_none(), "no room yet");
+    drop(bench.jobs.try_recv());
+    assert!((&mut kept).now_or_never().is_some());
+    let Ok(Job::Write(write)) = bench.jobs.try_recv() else { panic!("the chunk is lost") };
+    assert_eq!((write.offset, write.bytes.len()), (1 << 18, 16 * KIB));
+    assert!(bench.jobs.try_recv().is_err(), "once");
+}
+
+/// D1: nobody wants the bytes any more, and the fetch ends whatever the disk does.
+#[test]
+fn d1_a_chunk_that_waits_for_the_disk_holds_up_no_end() {
+    let (_bench, mut fetch) = fetch();
+    assert!(passes(&mut fetch, 0, 64 * KIB));
+    assert!(!passes(&mut fetch, 1 << 18, 16 * KIB));
+    let stop = Stop::new();
+    stop.all();
+    assert!(stop.receiving.is_cancelled());
+    assert!(fetch.keep(&stop).now_or_never().is_some());
 }
 
 /// Whoever drops the task (a panic, the end of the application's runtime): the scheduler hears of its end.
@@ -59,9 +86,8 @@ fn d1_a_fetch_that_never_ran_still_ends() {
     let bench = Bench::new(Config::default());
     let (resource, _) = bench.resource();
     let (_pause, paused) = watch::channel(false);
-    let cancel = CancellationToken::new();
     let order = order(ByteRange::new(0, 1));
-    drop(run(bench.shared.clone(), resource, order, cancel, paused));
+    drop(run(bench.shared.clone(), resource, order, Stop::new(), paused));
     let ended: Vec<bool> = bench
         .jobs
         .try_iter()

@@ -4,7 +4,7 @@ use super::{Driver, Known, Running};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::fetch::{self, Order};
+use crate::engine::fetch::{self, Order, Stop};
 use crate::engine::open;
 use crate::engine::resource::{OpenState, Resource};
 use crate::engine::shared::Entry;
@@ -31,7 +31,7 @@ impl Driver {
             Action::Preconnect { resource, spare } => self.preconnect(resource, spare),
             Action::CancelFetch { fetch } => {
                 if let Some(running) = self.fetches.get(&fetch) {
-                    running.cancel.cancel();
+                    running.stop.receiving();
                 }
             }
             Action::PauseFetch { fetch, paused } => {
@@ -51,12 +51,12 @@ impl Driver {
     }
 
     fn start(&mut self, resource: Arc<Resource>, order: Order) {
-        let cancel = CancellationToken::new();
+        let stop = Stop::new();
         let (pause, paused) = watch::channel(false);
         let running = Running {
             resource: resource.id,
             generation: resource.info().generation,
-            cancel: cancel.clone(),
+            stop: stop.clone(),
             pause,
             range: order.range,
             written: 0,
@@ -67,7 +67,7 @@ impl Driver {
         resource
             .events
             .emit(SessionEvent::FetchStarted { start: order.range.start, end: order.range.end });
-        let task = fetch::run(self.shared.clone(), resource, order, cancel, paused);
+        let task = fetch::run(self.shared.clone(), resource, order, stop, paused);
         self.shared.io.spawn(task);
     }
 
@@ -120,7 +120,7 @@ impl Driver {
         self.readers.retain(|_, known| known.resource != id);
         self.left.remove(&id);
         for running in self.fetches.values().filter(|running| running.resource == id) {
-            running.cancel.cancel();
+            running.stop.all();
         }
         for (_, cancel) in self.spares.values().filter(|(resource, _)| *resource == id) {
             cancel.cancel();

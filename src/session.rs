@@ -411,7 +411,7 @@ impl Session {
     pub fn hint_seek(&self, position: u64) {
         /// A hover that led to no click within this time will not.
         const PATIENCE: Duration = Duration::from_secs(10);
-        let len = self.shared.engine.shared.config.tunables.fetch.demand_min;
+        let len = self.shared.engine.shared.hint_len();
         self.hint(self.shared.hover, ByteRange::at(position, len), Some(PATIENCE));
     }
 

@@ -79,6 +79,8 @@ impl Names {
 pub(crate) struct Shared {
     /// As given to the builder; the tunables in it are the first ones.
     pub(crate) config: Config,
+    /// The tunables now. Held while the scheduler is told, so that it hears of them in the same order.
+    tunables: Mutex<Tunables>,
     /// The engine's time.
     pub(crate) clock: Clock,
     /// See [`Names`].
@@ -129,6 +131,7 @@ impl Shared {
         let budget = usize::try_from(config.net.write_budget).unwrap_or(usize::MAX);
         Self {
             write_budget: Arc::new(Semaphore::new(budget.min(Semaphore::MAX_PERMITS))),
+            tunables: Mutex::new(config.tunables.clone()),
             config,
             clock: Clock::start(),
             names: Names::default(),
@@ -167,7 +170,14 @@ impl Shared {
         if let Some(net) = &self.net {
             net.reconfigure(tunables.retry.clone());
         }
+        let mut now = self.tunables.lock();
+        *now = tunables.clone();
         self.command(Command::Sched(Event::Tuned { tunables: Box::new(tunables) }))
+    }
+
+    /// How much a hint for a place asks for, in bytes: as much as a read there would.
+    pub(crate) fn hint_len(&self) -> u64 {
+        self.tunables.lock().fetch.demand_min
     }
 
     /// Removes from the store what its limits have no room for. Blocks on the disk, unless another thread

@@ -351,6 +351,23 @@ fn p9_hints_and_prefetches_bring_bytes_that_later_reads_find() {
     assert_eq!(origin.log().len(), requests);
 }
 
+/// P8: a hint asks for as much as a read there would now, and not when the engine was built.
+#[test]
+fn p8_a_hint_follows_the_tunables_of_the_running_engine() {
+    let origin = origin(64 * MIB);
+    let engine = engine(frugal());
+    let session = open(&engine, &origin);
+    at_rest(&session, &origin);
+    let mut tunables = frugal().tunables;
+    tunables.fetch.demand_min = 8 << 10;
+    engine.reconfigure(tunables).unwrap();
+    session.hint_seek(30 * MIB);
+    until("the hinted bytes", || session.coverage().iter().any(|run| run.start == 30 * MIB));
+    at_rest(&session, &origin);
+    let hinted = session.coverage().into_iter().find(|run| run.start == 30 * MIB);
+    assert_eq!(hinted, Some(30 * MIB..30 * MIB + (8 << 10)));
+}
+
 /// P4: the declared rate decides how far is read ahead; playing and pausing change nothing about what is right.
 #[test]
 fn p4_a_declared_rate_widens_the_window() {

@@ -53,10 +53,16 @@ pub struct Snapshot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InFlight {
-    /// What was asked for.
+    /// What was asked for, as far as the resource is known to go.
     pub range: Range<u64>,
     /// What for.
     pub purpose: Purpose,
+}
+
+impl InFlight {
+    fn end_at(&mut self, len: Option<u64>) {
+        self.range.end = self.range.end.min(len.unwrap_or(u64::MAX));
+    }
 }
 
 /// What bytes are fetched for, the most urgent first.
@@ -99,13 +105,17 @@ impl Snapshot {
             .values()
             .map(|(range, class)| InFlight { range: range.to_std(), purpose: (*class).into() })
             .collect();
+        // After the fetches: one that began before the length was learnt may reach past it.
+        let len = session.len();
+        in_flight.iter_mut().for_each(|span| span.end_at(len));
+        in_flight.retain(|span| !span.range.is_empty());
         in_flight.sort_by_key(|span| (span.range.start, span.range.end));
         let view = resource.view.lock().clone();
         let estimate = *resource.estimate.lock();
         let tally = session.tally();
         let counters = &resource.counters;
         Self {
-            len: session.len(),
+            len,
             complete: resource.bytes.is_complete(),
             ranges_supported: view.ranges,
             covered: resource.bytes.covered().into_iter().map(ByteRange::to_std).collect(),

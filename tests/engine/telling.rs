@@ -114,6 +114,20 @@ fn p9_a_blocked_read_shows_as_in_flight_and_as_nothing_afterwards() {
     check_at(&mut reader, HOLE, 1000);
 }
 
+/// P9: the first request knows no length; what it shows ends where the resource does.
+#[test]
+fn p9_nothing_past_the_length_shows_as_in_flight() {
+    let origin = Origin::start();
+    origin.put("/file", Content::pattern(10_000));
+    let gate = Gate::new();
+    origin.rule("/file", Rule::gate_body(5000, &gate));
+    let session = open(&engine(frugal()), &origin);
+    let spans: Vec<_> = session.snapshot().in_flight.into_iter().map(|span| span.range).collect();
+    assert_eq!(spans, std::slice::from_ref(&(0..10_000)));
+    gate.open();
+    at_rest(&session, &origin);
+}
+
 /// P9: a wait without reading is no cursor.
 #[test]
 fn p9_a_pending_ready_at_shows_no_cursor() {

@@ -79,7 +79,8 @@ pub enum Error {
         why: String,
     },
 
-    /// A blocking call was made on the very thread that would have to do the work.
+    /// A blocking call was made on the very thread that would have to do the work. Not fatal: the same call succeeds
+    /// on another thread, and so does the async one here; repeated here at once it fails again.
     #[error(
         "a blocking call on the engine's own single-threaded runtime would never return; use the async call, or `spawn_blocking`"
     )]
@@ -87,14 +88,15 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the handle that returned this is finished: repeating the call can never succeed.
+    /// Whether the handle that returned this is finished: repeating the call can never succeed, whenever and
+    /// wherever it is made.
     pub fn is_fatal(&self) -> bool {
         match self {
             Self::OfflineMiss { .. } | Self::Changed | Self::Cancelled => true,
-            Self::InvalidInput { .. } | Self::InvalidConfig { .. } | Self::WouldDeadlock => true,
+            Self::InvalidInput { .. } | Self::InvalidConfig { .. } => true,
             Self::Network(error) => error.is_fatal(),
             Self::Storage(_) | Self::Restarted | Self::Truncated { .. } => false,
-            Self::Interrupted | Self::UnknownLength => false,
+            Self::Interrupted | Self::UnknownLength | Self::WouldDeadlock => false,
         }
     }
 

@@ -357,6 +357,12 @@ impl Session {
         self.shared.resource.bytes.covered().into_iter().map(ByteRange::to_std).collect()
     }
 
+    /// Whether what is received is kept in the store. Not while another process, or another engine, holds the
+    /// resource there: then the session lives on the network alone. Nor for a local file.
+    pub fn is_stored(&self) -> bool {
+        self.shared.resource.stored
+    }
+
     /// What is going on: spans, cursors, estimates, counters. Cheap enough for each frame of a display.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::of(&self.shared)
@@ -458,6 +464,19 @@ impl Session {
         if let Some(key) = key {
             open::closed(&shared.engine.shared, &key).await;
         }
+    }
+
+    /// The same, blocking this thread. It needs no request, so it may be called wherever a thread may block; also
+    /// on the only thread of the runtime that was given to [`EngineBuilder::runtime`](crate::EngineBuilder::runtime).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldDeadlock`] inside a callback on the engine's own thread, such as
+    /// [`EngineBuilder::key_of`](crate::EngineBuilder::key_of): the session has ended, and only the waiting is left out.
+    pub fn close_blocking(self) -> Result<(), Error> {
+        self.shared.engine.shared.guard_driver()?;
+        block_on(self.close());
+        Ok(())
     }
 }
 

@@ -115,7 +115,8 @@ async fn open_http(shared: Arc<Shared>, url: Url, source: Source) -> Result<Hold
     let origin = shared.origin_of(&url);
     let id = shared.names.resource();
     let info = found.info();
-    let resource = Resource::new(id, Some(key), origin, found.bytes, target, info);
+    let mut resource = Resource::new(id, Some(key), origin, found.bytes, target, info);
+    resource.stored = found.journal.is_some();
     let resource = Arc::new(resource);
     if let Some(journal) = found.journal {
         shared.job(Job::KeepJournal { resource: id, journal })?;

@@ -68,6 +68,8 @@ pub(crate) struct Resource {
     pub(crate) id: ResourceId,
     /// Its name in the store; a local file has none.
     pub(crate) key: Option<AssetKey>,
+    /// Whether what is received is recorded in the store. Not if another engine holds the asset.
+    pub(crate) stored: bool,
     /// The origin that its requests count against.
     pub(crate) origin: OriginId,
     /// Bytes, coverage and waiters.
@@ -91,7 +93,7 @@ pub(crate) struct Resource {
 }
 
 impl Resource {
-    /// A resource whose opening is pending.
+    /// A resource whose opening is pending, and of which nothing is stored.
     pub(crate) fn new(
         id: ResourceId,
         key: Option<AssetKey>,
@@ -103,6 +105,7 @@ impl Resource {
         Self {
             id,
             key,
+            stored: false,
             origin,
             bytes,
             target: Mutex::new(target),

@@ -221,14 +221,12 @@ impl Shared {
     ///
     /// [`Error::WouldDeadlock`].
     pub(crate) fn guard_blocking(self: &Arc<Self>) -> Result<(), Error> {
+        self.guard_driver()?;
         let here = Handle::try_current().ok().map(|handle| handle.id());
         let single = match self.io.runtime_flavor() {
             RuntimeFlavor::CurrentThread => true,
             _ => self.io.metrics().num_workers() == 1,
         };
-        if here == Some(self.own.id()) && !self.may_block_on_own() {
-            return Err(Error::WouldDeadlock);
-        }
         if self.io.id() == self.own.id() || here != Some(self.io.id()) || !single {
             return Ok(());
         }
@@ -245,9 +243,20 @@ impl Shared {
         }
     }
 
-    /// Whether this is one of the engine's blocking threads and not its driver.
-    fn may_block_on_own(&self) -> bool {
-        std::thread::current().name() != Some(super::DRIVER_THREAD)
+    /// Refuses to block on the driver's thread, which gets there through the application's callbacks. Enough for
+    /// what needs no request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldDeadlock`].
+    pub(crate) fn guard_driver(&self) -> Result<(), Error> {
+        let here = Handle::try_current().ok().map(|handle| handle.id());
+        // The engine's blocking threads are in the same runtime and may.
+        let driver = std::thread::current().name() == Some(super::DRIVER_THREAD);
+        match here == Some(self.own.id()) && driver {
+            true => Err(Error::WouldDeadlock),
+            false => Ok(()),
+        }
     }
 
     fn ask_io_thread(self: &Arc<Self>) -> Option<ThreadId> {

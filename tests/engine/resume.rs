@@ -167,6 +167,7 @@ fn a7_a_second_engine_streams_without_storing() {
     check_at(&mut first.reader(), 0, 1000);
     let stored = files(dir.path());
     let second = open(&engine_in(dir.path(), frugal()), &origin);
+    assert!(first.is_stored() && !second.is_stored());
     for at in [0, AT, 3 * MIB] {
         check_at(&mut second.reader(), at, 1000);
         check_at(&mut first.reader(), at, 2000);

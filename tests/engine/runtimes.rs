@@ -3,6 +3,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use futures::FutureExt;
@@ -98,11 +99,11 @@ fn an_engine_is_used_from_other_executors_and_nested_in_them() {
 fn poll_by_hand<F: Future>(future: F) -> F::Output {
     struct Unpark(thread::Thread);
     impl std::task::Wake for Unpark {
-        fn wake(self: std::sync::Arc<Self>) {
+        fn wake(self: Arc<Self>) {
             self.0.unpark();
         }
     }
-    let waker = std::sync::Arc::new(Unpark(thread::current())).into();
+    let waker = Arc::new(Unpark(thread::current())).into();
     let mut cx = std::task::Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
     loop {
@@ -169,6 +170,43 @@ fn a_blocking_call_on_the_only_thread_of_the_given_runtime_errs() {
         // The same reader, where decoders live.
         let read = move || check_at(&mut reader, HOLE, 1000);
         tokio::task::spawn_blocking(read).await.unwrap();
+    });
+}
+
+/// Closing needs no request: it may block where those would run, but not where the engine works itself.
+#[test]
+fn a_blocking_close_waits_wherever_the_engine_can_go_on() {
+    let (origin, dir) = (origin(2 * MIB), tempfile::tempdir().unwrap());
+    let runtime = current();
+    let stash: Arc<Mutex<Option<Session>>> = Arc::default();
+    let (kept, told) = (stash.clone(), std::sync::mpsc::channel());
+    let engine = Engine::builder().config(frugal()).runtime(runtime.handle().clone());
+    let engine = engine.store_dir(dir.path()).key_of(move |_| {
+        if let Some(session) = kept.lock().unwrap().take() {
+            told.0.send(session.close_blocking()).unwrap();
+        }
+        None
+    });
+    let engine = engine.build().unwrap();
+    runtime.block_on(async {
+        let session = engine.open(origin.url("/file")).await.unwrap();
+        session.fetch_all().await.unwrap();
+        assert!(session.is_stored());
+        session.close_blocking().unwrap();
+
+        // Its lock is free, and everything there.
+        let stored = Engine::builder().store_dir(dir.path()).offline(true).build().unwrap();
+        let session = stored.open(origin.url("/file")).await.unwrap();
+        assert_eq!(session.coverage(), std::slice::from_ref(&(0..2 * MIB)));
+        session.close_blocking().unwrap();
+
+        let session = engine.open(origin.url("/file")).await.unwrap();
+        let mut reader = session.reader();
+        *stash.lock().unwrap() = Some(session);
+        drop(engine.open(origin.url("/file")).await.unwrap());
+        let refused = told.1.try_recv().unwrap();
+        assert!(matches!(refused, Err(Error::WouldDeadlock)), "{refused:?}");
+        assert!(matches!(failed_read(&mut reader), Error::Cancelled), "closed all the same");
     });
 }
 

@@ -82,12 +82,20 @@ mod sched;
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub mod sim_bench {
-    //! What `benches/sim.rs` needs of the simulator. Not part of the versioning promise.
+    //! What `benches/sim.rs` and `tests/decode_traces.rs` need of the simulator. Not part of the versioning promise.
+
+    pub use crate::sched::sim::trace::Phase;
 
     /// Runs each policy through each workload on each link whose line contains `only`, and returns the table.
     #[must_use]
     pub fn table(only: &str, seeds: u64) -> String {
         crate::sched::sim::table::table(only, seeds)
+    }
+
+    /// Replays what a decoder read on link A.
+    #[must_use]
+    pub fn replay(trace: &str) -> Vec<Phase> {
+        crate::sched::sim::trace::replay(trace)
     }
 }
 mod session;

@@ -158,12 +158,14 @@ impl Cursors {
         used.into_iter().map(|(_, reader)| reader).collect()
     }
 
-    /// The reader is at `position` now and reads there. `reach` is how far ahead its stream goes.
+    /// The reader is at `position` now and reads there. `reach` is how far ahead its stream goes; `read_on` is
+    /// whether everything up to there is stored, so that it can have been read.
     pub(crate) fn moved(
         &mut self,
         reader: ReaderId,
         position: u64,
         reach: u64,
+        read_on: bool,
         now: Micros,
         config: &ReadaheadConfig,
     ) -> WentFar {
@@ -176,8 +178,13 @@ impl Cursors {
         let from = std::mem::replace(&mut cursor.position, position);
         match &mut cursor.stream {
             Some(stream) if near(from, reach).contains(&position) => {
-                stream.confirmed |= stream.goes_on_at(position);
-                cursor.consumption.advance(now, position.saturating_sub(from));
+                let read = if read_on { position.saturating_sub(from) } else { 0 };
+                if read_on || position <= from {
+                    stream.confirmed |= stream.goes_on_at(position);
+                } else {
+                    stream.jumped(position);
+                }
+                cursor.consumption.advance(now, read);
                 WentFar(false)
             }
             _ => WentFar(cursor.go_far(from, position, reach, now, config)),
@@ -242,7 +249,7 @@ mod tests {
         let mut cursors = Cursors::default();
         let reader = ReaderId(1);
         cursors.open(reader, 0);
-        let mut go = |to, ms| cursors.moved(reader, to, 0, Micros::from_millis(ms), &config);
+        let mut go = |to, ms| cursors.moved(reader, to, 0, true, Micros::from_millis(ms), &config);
         assert_eq!(go(5 * MIB, 0000), WentFar(false), "the first read leaves nothing behind");
         assert_eq!(go(6 * MIB, 1000), WentFar(false));
         assert_eq!(go(5 * MIB, 2000), WentFar(false));
@@ -259,7 +266,7 @@ mod tests {
         let reader = ReaderId(1);
         cursors.open(reader, 0);
         let mut go = |to, ms| {
-            cursors.moved(reader, to, 4 * MIB, Micros::from_millis(ms), &config);
+            cursors.moved(reader, to, 4 * MIB, true, Micros::from_millis(ms), &config);
             cursors.one(reader).and_then(|cursor| cursor.stream.clone()).map(|stream| stream.start)
         };
         assert_eq!(go(0, 0), Some(0));
@@ -278,7 +285,7 @@ mod tests {
             cursors.open(ReaderId(reader), 0);
         }
         for reader in [1, 2, 1] {
-            cursors.moved(ReaderId(reader), 9, 0, Micros(0), &config);
+            cursors.moved(ReaderId(reader), 9, 0, true, Micros(0), &config);
         }
         assert_eq!(cursors.active(), [ReaderId(1), ReaderId(2)]);
     }
@@ -290,7 +297,7 @@ mod tests {
         let reader = ReaderId(1);
         cursors.open(reader, 0);
         let mut go = |to| {
-            cursors.moved(reader, to, 0, Micros(0), &config);
+            cursors.moved(reader, to, 0, true, Micros(0), &config);
             cursors.one(reader).and_then(|cursor| cursor.stream.clone()).map(|s| s.confirmed)
         };
         assert_eq!([go(5), go(5), go(4), go(6)], [false, false, false, true].map(Some));
@@ -302,7 +309,7 @@ mod tests {
         let mut cursors = Cursors::default();
         let reader = ReaderId(1);
         cursors.open(reader, 0);
-        let mut go = |to| cursors.moved(reader, to, 0, Micros(0), &config);
+        let mut go = |to| cursors.moved(reader, to, 0, true, Micros(0), &config);
         go(5 * MIB);
         assert_eq!(go(4 * MIB), WentFar(false));
         assert_eq!(go(3 * MIB - 1), WentFar(true));

@@ -115,7 +115,10 @@ impl Scheduler {
             // What is read during a pause is no measure of how fast the media plays.
             cursor.consumption.rest(self.now);
         }
-        let WentFar(far) = resource.cursors.moved(reader, position, reach, self.now, config);
+        let from = resource.cursors.one(reader).map_or(0, |cursor| cursor.position);
+        let read_on = resource.map.first_uncovered(ByteRange::new(from, position)).is_none();
+        let WentFar(far) =
+            resource.cursors.moved(reader, position, reach, read_on, self.now, config);
         let dry = !resource.map.is_covered_at(position);
         let cursor = resource.cursors.one_mut(reader);
         if let Some(stream) = cursor.and_then(|cursor| cursor.stream.as_mut())
@@ -178,6 +181,9 @@ impl Scheduler {
         for reader in met {
             if let Some(cursor) = resource.cursors.one_mut(reader) {
                 cursor.demand = None;
+                if let Some(stream) = &mut cursor.stream {
+                    stream.answered = self.now;
+                }
             }
             self.timers.clear(Timer::DemandBudget(reader));
             self.timers.clear(Timer::WaitReview(reader));

@@ -331,10 +331,10 @@ mod tests {
         let mut resource = resource(Some(100 * MIB));
         let reach = |resource: &Resource, most| resource.reach(READER, Micros(0), &config, most);
         assert_eq!(reach(&resource, 0), 0, "it has read nothing");
-        resource.cursors.moved(READER, MIB, 0, Micros(0), &config);
+        resource.cursors.moved(READER, MIB, 0, true, Micros(0), &config);
         assert_eq!(reach(&resource, 50 * MIB), 4 * MIB);
         assert_eq!(reach(&resource, MIB), config.initial_window + MIB);
-        resource.cursors.moved(READER, 50 * MIB, 0, Micros(0), &config);
+        resource.cursors.moved(READER, 50 * MIB, 0, true, Micros(0), &config);
         assert_eq!(reach(&resource, 50 * MIB), config.initial_window, "nothing is there");
     }
 
@@ -346,9 +346,9 @@ mod tests {
             let windows = resource.windows(Micros(0), &config);
             windows.iter().map(|window| (window.settled, window.grows_from)).collect::<Vec<_>>()
         };
-        resource.cursors.moved(READER, 7, 0, Micros(0), &config);
+        resource.cursors.moved(READER, 7, 0, true, Micros(0), &config);
         assert_eq!(grows(&resource), [(false, None)]);
-        resource.cursors.moved(READER, 9, 0, Micros(0), &config);
+        resource.cursors.moved(READER, 9, 0, true, Micros(0), &config);
         assert_eq!(grows(&resource), [(true, Some(7))]);
         resource.declared = Some(500_000);
         assert_eq!(grows(&resource), [(true, None)]);
@@ -360,7 +360,7 @@ mod tests {
         let mut resource = resource(Some(100 * MIB));
         resource.cursors.open(ReaderId(2), 0);
         for reader in [READER, ReaderId(2)] {
-            resource.cursors.moved(reader, 7, 0, Micros(0), &config);
+            resource.cursors.moved(reader, 7, 0, true, Micros(0), &config);
         }
         let windows = resource.windows(Micros(0), &config);
         let primary: Vec<_> = windows.iter().map(|w| (w.reader.0, w.primary)).collect();

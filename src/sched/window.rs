@@ -67,6 +67,8 @@ pub(crate) struct Stream {
     pub(crate) hurried: bool,
     /// Whether the window is being filled; false while it rests between full and half.
     pub(crate) filling: bool,
+    /// When a read of it was answered last.
+    pub(crate) answered: Micros,
     /// Whether a far seek has led here.
     far: bool,
     grown: u64,
@@ -83,6 +85,7 @@ impl Stream {
             hurried: false,
             last_size: 0,
             filling: true,
+            answered: now,
             far: false,
             grown: config.initial_window,
             grown_at: start,
@@ -94,6 +97,13 @@ impl Stream {
     pub(crate) fn goes_on_at(&self, position: u64) -> bool {
         let looked_at = if self.hurried { PROBE } else { 1 };
         position >= self.start.saturating_add(looked_at)
+    }
+
+    /// The reader went to `at`, past bytes that it cannot have read.
+    pub(crate) fn jumped(&mut self, at: u64) {
+        if !self.confirmed {
+            self.start = at;
+        }
     }
 
     /// A sequential read ran dry at `at`: the window doubles, once per half window read.
@@ -128,9 +138,14 @@ impl Stream {
         ((rate * ahead) as u64).clamp(config.min_window, config.max_window)
     }
 
-    /// A far seek has led here from the run `before`. Two within a short time are scrubbing.
+    /// A far seek has led here from the run `before`. Two within a short time are scrubbing, or a search; on a
+    /// slow link one that goes on as soon as it has seen what it waited for.
     pub(crate) fn after(mut self, before: Option<&Self>) -> Self {
-        let soon = |before: &Self| before.far && self.since.since(before.since) <= HURRY;
+        let now = self.since;
+        let soon = |before: &Self| {
+            let looked = !before.confirmed && now.since(before.answered) <= HURRY;
+            before.far && (looked || now.since(before.since) <= HURRY)
+        };
         self.hurried = before.is_some_and(soon);
         self.far = before.is_some();
         self
@@ -244,6 +259,31 @@ mod tests {
         let hurried = Stream { hurried: true, ..stream };
         let at = [MIB + 1, MIB + 48 * KIB - 1, MIB + 48 * KIB];
         assert_eq!(at.map(|at| hurried.goes_on_at(at)), [false, false, true]);
+    }
+
+    #[test]
+    fn p5_who_searches_on_a_slow_link_is_in_a_hurry_too() {
+        let config = ReadaheadConfig::default();
+        let opened = Stream::begin(0, Micros(0), &config);
+        let before = Stream::begin(0, s(1), &config).after(Some(&opened));
+        let seen = Stream { answered: s(3), ..before };
+        let next =
+            |before: &Stream, us| Stream::begin(MIB, Micros(us), &config).after(Some(before));
+        assert!(next(&seen, 3_300_000).hurried);
+        assert!(!next(&seen, 3_300_001).hurried);
+        assert!(!next(&Stream { confirmed: true, ..seen }, 3_000_000).hurried, "it has played");
+    }
+
+    #[test]
+    fn p4_a_jump_past_what_is_not_there_is_no_reading_on() {
+        let config = ReadaheadConfig::default();
+        let mut stream = Stream::begin(0, s(0), &config);
+        stream.jumped(MIB);
+        assert!(!stream.confirmed);
+        assert!(!stream.goes_on_at(MIB) && stream.goes_on_at(MIB + 1));
+        stream.confirmed = true;
+        stream.jumped(5 * MIB);
+        assert!(stream.start == MIB, "who plays goes on after a skip");
     }
 
     #[test]

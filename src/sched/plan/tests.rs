@@ -17,7 +17,7 @@ fn plan_with<T>(covered: &[ByteRange], at: u64, ask: impl FnOnce(&mut Planner<'_
     let mut resource = Resource::new(ResourceId(1), OriginId(1), Some(LEN), covered, true);
     resource.cursors.open(READER, 0);
     for position in [0, at] {
-        let far = resource.cursors.moved(READER, position, LEN, NOW, &tunables.readahead);
+        let far = resource.cursors.moved(READER, position, LEN, true, NOW, &tunables.readahead);
         assert_eq!(far, WentFar(false));
     }
     let round_trip = Micros::from_millis(100);

@@ -17,6 +17,7 @@ mod server;
 mod spare;
 mod store;
 pub(crate) mod table;
+pub(crate) mod trace;
 mod workload;
 
 use std::collections::BTreeMap;

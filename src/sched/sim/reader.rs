@@ -130,6 +130,19 @@ impl<P: Policy> Sim<P> {
         self.position(reader) - before
     }
 
+    /// Goes to `range` and reads all of it; how long its first byte took.
+    pub(crate) fn read_all(&mut self, reader: ReaderId, range: ByteRange) -> Micros {
+        let start = self.now();
+        let mut first = None;
+        self.seek(reader, range.start);
+        while self.position(reader) < range.end {
+            let got = self.take(reader, range.end - self.position(reader));
+            assert!(got > 0, "no byte at {}", self.position(reader));
+            first.get_or_insert(self.now().since(start));
+        }
+        first.unwrap_or_default()
+    }
+
     /// Waits for all of `range` to be stored, in no hurry, with a reader of its own.
     pub(crate) fn fill(&mut self, range: ByteRange) -> ReaderId {
         let reader = self.open_reader(0);

@@ -215,16 +215,22 @@ fn p9_what_is_believed_about_an_origin_is_shown() {
     assert_eq!(told.scheduler.estimate(origin).rate, Some(10_000_000));
 }
 
-/// The second far seek within 300 ms; going on from there is no scrubbing any more.
+/// The second far seek within 300 ms; going on from there is no scrubbing any more, but a jump is.
 #[test]
 fn p5_while_the_user_scrubs_a_read_asks_for_little() {
-    let mut told = Told::demands_only(&[]);
-    let mut asked = |at: u64, id: u64, place: u64| {
+    let mut told = Told::of(Some(100 * MIB), &[], true, |tunables| {
+        tunables.readahead.enabled = false;
+        tunables.fetch.max_fetches = 6;
+    });
+    let asked = |told: &mut Told, at: u64, id: u64, place: u64| {
         told.at = at;
         started(&told.demand(id, place)).iter().map(|start| start.1.len()).collect::<Vec<_>>()
     };
-    assert_eq!(asked(0, 1, 0), [400_000]);
-    assert_eq!(asked(1000, 2, 30 * MIB), [400_000]);
-    assert_eq!(asked(1200, 3, 60 * MIB), [64 << 10]);
-    assert_eq!(asked(1201, 4, 60 * MIB + (256 << 10)), [400_000]);
+    assert_eq!(asked(&mut told, 0, 1, 0), [400_000]);
+    assert_eq!(asked(&mut told, 1000, 2, 30 * MIB), [400_000]);
+    assert_eq!(asked(&mut told, 1200, 3, 60 * MIB), [64 << 10]);
+    assert_eq!(asked(&mut told, 1201, 4, 60 * MIB + (256 << 10)), [64 << 10]);
+    told.begin(4, ByteRange::at(60 * MIB + (256 << 10), 64 << 10));
+    told.written(4, ByteRange::at(60 * MIB + (256 << 10), 64 << 10));
+    assert_eq!(asked(&mut told, 1202, 5, 60 * MIB + (320 << 10)), [400_000]);
 }

@@ -186,6 +186,53 @@ fn a3_a_killed_get_leaves_no_file_under_the_name_and_the_next_one_is_right() {
     desk.check_file("film.bin");
 }
 
+/// The unfinished file of a run that was killed goes when the same file is written the next time.
+#[test]
+fn a_killed_get_leaves_nothing_behind_for_ever() {
+    let desk = Desk::new(4 * MIB);
+    let gate = Gate::new();
+    desk.hold_back_from(MIB, &gate);
+    let mut child = desk.start(&["get", &desk.url()]);
+    gate.wait_arrived(1);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let left = desk.files();
+    assert!(left.len() == 1 && left[0].starts_with(".film.bin."), "{left:?}");
+    gate.open();
+    desk.run(&["get", &desk.url()]).fine();
+    desk.check_file("film.bin");
+    assert_eq!(desk.files(), ["film.bin"]);
+}
+
+/// Another process has the resource: this one says so, stores nothing, and neither spoils the other's file.
+#[cfg(unix)]
+#[test]
+fn a7_get_tells_when_another_process_has_the_resource() {
+    let desk = Desk::new(6 * MIB);
+    let gate = Gate::new();
+    let waits = |request: &kithara_file::origin::Request| request.header("x-run") == Some("waits");
+    desk.origin.rule("/film.bin", Rule::gate_head(&gate).covering(5 * MIB).when(waits));
+    let waiting = ["get", &desk.url(), "-H", "X-Run: waits"];
+    let first = desk.start(&waiting);
+    gate.wait_arrived(1);
+
+    let ended = desk.run(&["get", &desk.url()]).fine();
+    assert!(ended.err.contains("another process"), "{}", ended.err);
+    assert!(!ended.err.contains("storing in"), "{}", ended.err);
+    desk.check_file("film.bin");
+
+    let mut third = desk.start(&[&waiting[..], &["-o", "-"]].concat());
+    third.stdout.as_mut().unwrap().read_exact(&mut [0; 1000]).unwrap();
+    let id = third.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    Ended::of(third.wait_with_output().unwrap()).failed(130, &["nothing was stored"]);
+
+    gate.open();
+    Ended::of(first.wait_with_output().unwrap()).fine();
+    desk.check_file("film.bin");
+    assert_eq!(desk.files(), ["film.bin"]);
+}
+
 #[test]
 fn a5_offline_with_a_hole_says_so_and_sends_nothing() {
     let desk = Desk::new(MIB);

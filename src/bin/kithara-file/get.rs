@@ -1,11 +1,11 @@
 //! `get`: downloads a resource through the engine and its store.
 
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use indicatif::HumanBytes;
-use kithara_file::{CancellationToken, Engine, Reader, Session, Snapshot, Source};
+use kithara_file::{CancellationToken, Engine, Reader, Session, Snapshot};
 
 use crate::args::Get;
 use crate::failure::Failure;
@@ -29,48 +29,89 @@ pub(crate) async fn run(args: Get, stop: CancellationToken) -> Result<(), Failur
     let output = Output::open(args.output.as_deref(), &args.from.url)?;
     let builder = Engine::builder().config(args.from.config());
     let engine = builder.offline(args.offline).store_dir(&dir).build()?;
-    if !args.quiet {
-        remark(&format!("storing in {}", dir.display()));
+    let session = match stop.run_until_cancelled(engine.open(wanted)).await {
+        Some(opened) => opened?,
+        None => {
+            return Err(Failure::interrupted("interrupted while opening"));
+        }
+    };
+    let kept = Kept::of(&session, args.from.is_file(), dir);
+    if let (false, Some(place)) = (args.quiet, kept.place()) {
+        remark(&place);
     }
-    let session = open(&engine, wanted, &dir, &stop).await?;
-    let download = Download { dir: &dir, quiet: args.quiet, started: Instant::now(), stop };
+    let download = Download { kept, quiet: args.quiet, started: Instant::now(), stop };
     let result = download.run(&session, output).await;
     // Also after a failure: what was received is to be there the next time.
     session.close().await;
     result
 }
 
-async fn open(
-    engine: &Engine,
-    source: Source,
-    dir: &Path,
-    stop: &CancellationToken,
-) -> Result<Session, Failure> {
-    match stop.run_until_cancelled(engine.open(source)).await {
-        Some(opened) => Ok(opened?),
-        None => Err(interrupted(dir)),
+/// What becomes of received bytes beside the output, for remarks.
+enum Kept {
+    /// They are in the store of this folder, and the next run finds them.
+    In(PathBuf),
+    /// Another process has the resource in the store of this folder; this one has the network alone.
+    Not(PathBuf),
+    /// Nothing is received: the source is a file.
+    NoNeed,
+}
+
+impl Kept {
+    fn of(session: &Session, is_file: bool, dir: PathBuf) -> Self {
+        match session.is_stored() {
+            true => Self::In(dir),
+            false if is_file => Self::NoNeed,
+            false => Self::Not(dir),
+        }
+    }
+
+    fn place(&self) -> Option<String> {
+        match self {
+            Self::In(dir) => Some(format!("storing in {}", dir.display())),
+            Self::Not(dir) => Some(format!(
+                "another process has this resource open in {}: nothing is stored by this one",
+                dir.display()
+            )),
+            Self::NoNeed => None,
+        }
+    }
+
+    fn interrupted(&self) -> Failure {
+        Failure::interrupted(match self {
+            Self::In(dir) => format!(
+                "interrupted; what was received is stored in {}: the same command goes on from there",
+                dir.display()
+            ),
+            Self::Not(_) => {
+                "interrupted; nothing was stored, as another process has this resource open"
+                    .to_owned()
+            }
+            Self::NoNeed => "interrupted".to_owned(),
+        })
+    }
+
+    /// What to do after the output refused.
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::In(_) => "what was received is stored; run it again",
+            Self::Not(_) | Self::NoNeed => "run it again",
+        }
     }
 }
 
-fn interrupted(dir: &Path) -> Failure {
-    Failure::interrupted(format!(
-        "interrupted; what was received is stored in {}: the same command goes on from there",
-        dir.display()
-    ))
-}
-
 /// One run.
-struct Download<'a> {
-    dir: &'a Path,
+struct Download {
+    kept: Kept,
     quiet: bool,
     started: Instant,
     stop: CancellationToken,
 }
 
-impl Download<'_> {
+impl Download {
     async fn run(&self, session: &Session, output: Output) -> Result<(), Failure> {
         let reader = session.reader();
-        let mut copy = tokio::task::spawn_blocking(move || copy(reader, output));
+        let advice = self.kept.advice();
+        let mut copy = tokio::task::spawn_blocking(move || copy(reader, output, advice));
         let mut progress = Progress::new(self.quiet, stored(&session.snapshot()));
         let mut look = tokio::time::interval(LOOK_EVERY);
         let copied = loop {
@@ -82,7 +123,7 @@ impl Download<'_> {
                     session.cancel_token().cancel();
                     // Dropping the copy's end takes the unfinished file away.
                     let _ = tokio::time::timeout(PATIENCE, copy).await;
-                    return Err(interrupted(self.dir));
+                    return Err(self.kept.interrupted());
                 }
             }
         };
@@ -99,7 +140,11 @@ impl Download<'_> {
 }
 
 /// Copies all bytes in order; gives the output back, and how many there were.
-fn copy(mut reader: Reader, mut output: Output) -> Result<(Output, u64), Failure> {
+fn copy(
+    mut reader: Reader,
+    mut output: Output,
+    advice: &'static str,
+) -> Result<(Output, u64), Failure> {
     let mut buf = vec![0; COPY];
     let mut len = 0;
     loop {
@@ -109,14 +154,13 @@ fn copy(mut reader: Reader, mut output: Output) -> Result<(Output, u64), Failure
         }
         // Flushed each time: standard output keeps back what has no end of line.
         let written = output.write_all(&buf[..n]).and_then(|()| output.flush());
-        written.map_err(|error| refused(&output, &error))?;
+        written.map_err(|error| refused(&output, &error, advice))?;
         len += n as u64;
     }
 }
 
-fn refused(output: &Output, error: &io::Error) -> Failure {
-    Failure::io(&format!("writing {}", output.name()), error)
-        .advise("what was received is stored; run it again")
+fn refused(output: &Output, error: &io::Error, advice: &'static str) -> Failure {
+    Failure::io(&format!("writing {}", output.name()), error).advise(advice)
 }
 
 fn summary(name: &str, len: u64, snapshot: &Snapshot, took: Duration) -> String {

@@ -2,7 +2,11 @@
 //!
 //! Written beside its place and renamed at the end, so that a name never stands for half a file, and an
 //! older file stays until the new one is whole. Pipes and devices are written straight.
+//!
+//! A run that is killed leaves its unfinished file behind; the next one that writes the same file removes it.
+//! One that is alive holds a lock on its own.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Stdout, Write};
 use std::path::{Path, PathBuf};
@@ -11,6 +15,12 @@ use tempfile::NamedTempFile;
 use url::Url;
 
 use crate::failure::Failure;
+
+/// End of the name of an unfinished file.
+const PART: &str = ".part";
+
+/// How many random letters and digits the name of an unfinished file has.
+const RANDOM: usize = 6;
 
 /// Name of the file where the URL has none.
 const UNNAMED: &str = "download";
@@ -57,16 +67,24 @@ impl Output {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let mut prefix = std::ffi::OsString::from(".");
+        let mut prefix = OsString::from(".");
         prefix.push(named);
         prefix.push(".");
         let mut builder = tempfile::Builder::new();
-        builder.prefix(&prefix).suffix(".part");
+        builder.prefix(&prefix).suffix(PART).rand_bytes(RANDOM);
         // As any new file: the user's mask decides, not the secrecy of temporary files.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(folder).map_err(|error| cannot_write(&path, &error))?;
-        Ok(Self::Whole { file, path })
+        sweep(folder, &prefix);
+        loop {
+            let file = builder.tempfile_in(folder).map_err(|error| cannot_write(&path, &error))?;
+            // Where nothing can be locked, nothing is swept either.
+            let _ = file.as_file().lock();
+            // Another run may have swept it before it was locked.
+            if file.path().exists() {
+                return Ok(Self::Whole { file, path });
+            }
+        }
     }
 
     /// What it is called in remarks.
@@ -109,6 +127,27 @@ impl Write for Output {
             Self::Whole { file, .. } => file.flush(),
         }
     }
+}
+
+/// Removes what killed runs have left of the file that `prefix` stands for.
+fn sweep(folder: &Path, prefix: &OsStr) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten().filter(|entry| is_part(&entry.file_name(), prefix)) {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        let opened = is_file.then(|| File::options().write(true).open(entry.path()));
+        // Removed under the lock: whoever has just made it and waits for the lock finds it gone.
+        if let Some(Ok(file)) = opened
+            && file.try_lock().is_ok()
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_part(name: &OsStr, prefix: &OsStr) -> bool {
+    let rest = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes());
+    let random = rest.and_then(|rest| rest.strip_suffix(PART.as_bytes()));
+    random.is_some_and(|it| it.len() == RANDOM && it.iter().all(u8::is_ascii_alphanumeric))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
@@ -195,6 +234,28 @@ mod tests {
         output.finish().expect("finished");
         assert_eq!(fs::read(&path).expect("the new file"), b"new");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("film");
+        let names = |folder: &Path| {
+            let entries = fs::read_dir(folder).expect("a folder");
+            let mut names: Vec<_> = entries.map(|e| e.expect("an entry").file_name()).collect();
+            names.sort();
+            names
+        };
+        let others = [".film.abc12.part", ".film.abc123.bin.part", "film.abc123.part", "film.part"];
+        for name in others {
+            fs::write(folder.path().join(name), "mine").expect("a file");
+        }
+        fs::write(folder.path().join(".film.abc123.part"), "left").expect("a file");
+        let alive = Output::open(Some(&path), "").expect("an output");
+        let second = Output::open(Some(&path), "").expect("an output");
+        alive.finish().expect("its file is still there");
+        second.finish().expect("and so is this one");
+        assert_eq!(names(folder.path()), [&others[..2], &["film"], &others[2..]].concat());
     }
 
     #[test]

@@ -35,6 +35,11 @@ impl From {
         config
     }
 
+    /// Whether the source is a file of this machine.
+    pub(crate) fn is_file(&self) -> bool {
+        Url::parse(&self.url).is_ok_and(|url| url.scheme() == "file")
+    }
+
     /// The URL fit to be shown: without userinfo, query and fragment.
     pub(crate) fn shown(&self) -> String {
         match Url::parse(&self.url) {

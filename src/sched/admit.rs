@@ -293,7 +293,7 @@ impl Scheduler {
         };
         resource.probed = true;
         let reader = segment.reader.and_then(|reader| resource.cursors.one_mut(reader));
-        if let Some(stream) = reader.and_then(|cursor| cursor.stream.as_mut()) {
+        if let Some(stream) = reader.and_then(|cursor| cursor.stream_at(range.start)) {
             // What was cut off by a window or a hole does not count against the next one.
             stream.last_size = stream.last_size.max(range.len());
         }

@@ -6,13 +6,10 @@ use crate::byte_range::ByteRange;
 use crate::config::ReadaheadConfig;
 use crate::ids::{DemandId, ReaderId};
 use crate::sched::event::Urgency;
-use crate::sched::window::{Consumption, HURRY, Stream};
+use crate::sched::runs::{Run, Runs, near};
+use crate::sched::window::{Consumption, Stream};
 use crate::time::Micros;
 
-/// How far back a reader may jump without having left its stream, in bytes: demuxers interleave.
-const NEAR_BEHIND: u64 = 1 << 20;
-/// How far ahead it may jump at least, in bytes.
-const NEAR_AHEAD: u64 = 1 << 20;
 /// What the most recently used cursor keeps of the window when others are there too, in percent.
 const PRIMARY_SHARE: u64 = 70;
 
@@ -55,29 +52,9 @@ pub(crate) struct Cursor {
     pub(crate) consumption: Consumption,
     /// The mark it was told.
     pub(crate) refill: Option<u64>,
+    /// The runs that it was in before.
+    pub(crate) runs: Runs,
     used: u64,
-    left: Option<Left>,
-}
-
-/// A run that was left by a far seek a moment ago.
-#[derive(Debug, Clone)]
-struct Left {
-    stream: Stream,
-    at: Micros,
-    position: u64,
-    reach: u64,
-}
-
-impl Left {
-    /// Whether going to `position` now is going back.
-    fn is_again(&self, position: u64, now: Micros) -> bool {
-        now.since(self.at) <= HURRY && near(self.position, self.reach).contains(&position)
-    }
-}
-
-/// Where a reader may go from `position` without leaving its run.
-fn near(position: u64, reach: u64) -> std::ops::RangeInclusive<u64> {
-    position.saturating_sub(NEAR_BEHIND)..=position.saturating_add(reach.max(NEAR_AHEAD))
 }
 
 impl Cursor {
@@ -88,8 +65,8 @@ impl Cursor {
             stream: None,
             consumption: Consumption::default(),
             refill: None,
+            runs: Runs::default(),
             used: 0,
-            left: None,
         }
     }
 
@@ -176,8 +153,15 @@ impl Cursors {
         };
         cursor.used = used;
         let from = std::mem::replace(&mut cursor.position, position);
+        let here = near(from, reach).contains(&position);
+        // Where both are near, another run must be much nearer.
+        let most =
+            if here && cursor.stream.is_some() { position.abs_diff(from) / 4 } else { u64::MAX };
+        if let Some(run) = cursor.runs.take(position, most) {
+            return WentFar(cursor.go_back(run, from, reach, now, config));
+        }
         match &mut cursor.stream {
-            Some(stream) if near(from, reach).contains(&position) => {
+            Some(stream) if here => {
                 let read = if read_on { position.saturating_sub(from) } else { 0 };
                 if read_on || position <= from {
                     stream.confirmed |= stream.goes_on_at(position);
@@ -185,33 +169,73 @@ impl Cursors {
                     stream.jumped(position);
                 }
                 cursor.consumption.advance(now, read);
+                cursor.runs.read_elsewhere(read);
                 WentFar(false)
             }
-            _ => WentFar(cursor.go_far(from, position, reach, now, config)),
+            _ => WentFar(cursor.go_far(from, reach, now, config)),
         }
     }
 }
 
 impl Cursor {
-    /// Begins a run at `position`, or goes on with the one that was left a moment ago. Whether there was
-    /// one before.
-    fn go_far(
+    /// Begins a run here. Whether there was one before.
+    fn go_far(&mut self, from: u64, reach: u64, now: Micros, config: &ReadaheadConfig) -> bool {
+        let begun = Stream::begin(self.position, now, config).after(self.stream.as_ref());
+        let left = self.stream.is_some();
+        self.leave(begun, from, reach, now);
+        self.consumption.rest(now);
+        self.runs.stand_down();
+        left
+    }
+
+    /// Goes on with a run that was left; one that was left for longer, and is not read in turns, begins anew. Whether
+    /// the one before it is not read in turns either.
+    fn go_back(
         &mut self,
+        run: Run,
         from: u64,
-        position: u64,
         reach: u64,
         now: Micros,
         config: &ReadaheadConfig,
     ) -> bool {
-        let begun = || Stream::begin(position, now, config);
-        let next = match self.left.take().filter(|left| left.is_again(position, now)) {
-            Some(left) => left.stream,
-            None => begun().after(self.stream.as_ref()),
+        let Run { stream, consumption, position, .. } = &run;
+        let mut next = match stream.is_shuttled() || run.is_fresh(now) {
+            true => stream.clone(),
+            false => Stream::begin(self.position, now, config).after(self.stream.as_ref()),
         };
-        self.consumption.rest(now);
-        let left = self.stream.replace(next);
-        self.left = left.map(|stream| Left { stream, at: now, position: from, reach });
-        self.left.is_some()
+        next.returns = stream.returns.saturating_add(1);
+        let done = self.stream.as_ref().is_none_or(|before| !before.is_shuttled());
+        let (turns, read) = (stream.is_shuttled(), self.position.saturating_sub(*position));
+        let consumption = consumption.clone();
+        self.leave(next, from, reach, now);
+        self.runs.read_elsewhere(read);
+        if turns {
+            self.consumption = consumption;
+            self.consumption.advance(now, read);
+        } else {
+            self.consumption.rest(now);
+        }
+        done
+    }
+
+    fn leave(&mut self, next: Stream, from: u64, reach: u64, now: Micros) {
+        if let Some(stream) = self.stream.replace(next) {
+            self.runs.leave(Run::new(stream, from, self.consumption.clone(), reach, now));
+        }
+    }
+
+    /// The run at `offset`: where the reader is, or one that it reads in turns with that.
+    pub(crate) fn stream_at(&mut self, offset: u64) -> Option<&mut Stream> {
+        let here = (offset >= self.position).then(|| offset - self.position);
+        let ahead = |run: &Run| offset.checked_sub(run.position);
+        let other = self.runs.in_use().filter_map(ahead).min();
+        match other.filter(|other| here.is_none_or(|here| *other < here)) {
+            Some(other) => {
+                let run = self.runs.in_use_mut().find(|run| run.position + other == offset);
+                run.map(|run| &mut run.stream)
+            }
+            None => self.stream.as_mut(),
+        }
     }
 }
 
@@ -275,6 +299,55 @@ mod tests {
         assert_eq!(go(7 * MIB, 2300), Some(0), "within 4 MiB of where it was, after 300 ms");
         assert_eq!(go(90 * MIB, 2300), Some(90 * MIB));
         assert_eq!(go(7 * MIB, 2601), Some(7 * MIB));
+    }
+
+    #[test]
+    fn p4_a_reader_that_goes_back_and_forth_goes_on_at_both_places() {
+        let config = ReadaheadConfig::default();
+        let mut cursors = Cursors::default();
+        let reader = ReaderId(1);
+        cursors.open(reader, 0);
+        let mut go = |to, ms| {
+            let far = cursors.moved(reader, to, 0, true, Micros::from_millis(ms), &config);
+            let cursor = cursors.one(reader).expect("it was opened");
+            let others: Vec<u64> = cursor.runs.in_use().map(|run| run.position).collect();
+            (far.0, cursor.stream.as_ref().map(|stream| stream.start), others)
+        };
+        assert_eq!(go(0, 0), (false, Some(0), vec![]));
+        assert_eq!(go(90 * MIB, 1000), (true, Some(90 * MIB), vec![]));
+        assert_eq!(go(10, 2000), (true, Some(10), vec![]), "once is what users do");
+        assert_eq!(go(90 * MIB + 10, 3000), (true, Some(90 * MIB + 10), vec![]));
+        assert_eq!(go(20, 4000), (true, Some(20), vec![]));
+        assert_eq!(go(90 * MIB + 20, 5000), (false, Some(90 * MIB + 20), vec![20]));
+        assert_eq!(go(30, 6000), (false, Some(20), vec![90 * MIB + 20]), "it goes on");
+        assert_eq!(go(90 * MIB + 30, 7000), (false, Some(90 * MIB + 20), vec![30]));
+        assert_eq!(go(50 * MIB, 8000), (true, Some(50 * MIB), vec![]), "a new place");
+        assert_eq!(go(40, 9000), (true, Some(20), vec![]));
+        assert_eq!(go(90 * MIB + 40, 9500), (false, Some(90 * MIB + 20), vec![40]));
+    }
+
+    #[test]
+    fn p4_what_is_read_ahead_belongs_to_the_run_before_it() {
+        let config = ReadaheadConfig::default();
+        let mut cursors = Cursors::default();
+        let reader = ReaderId(1);
+        cursors.open(reader, 0);
+        for round in 0..4 {
+            for place in [0, 90 * MIB] {
+                cursors.moved(
+                    reader,
+                    place + round,
+                    0,
+                    true,
+                    Micros::from_millis(round * 1000),
+                    &config,
+                );
+            }
+        }
+        let cursor = cursors.one_mut(reader).expect("it was opened");
+        let mut start = |offset| cursor.stream_at(offset).map(|stream| stream.start / MIB);
+        let at = [0, 3, 90 * MIB, 90 * MIB + 3, 95 * MIB].map(&mut start);
+        assert_eq!(at, [90, 0, 0, 90, 90].map(Some));
     }
 
     #[test]

@@ -18,7 +18,7 @@
 //! | `hedge` | which fetch is late, and whether another one is sent beside it |
 //! | `overtake` | whose the bytes are when a new fetch begins within a running one |
 //! | `failure`, `retry` | what failed, and when to try again |
-//! | `segment_map`, `inflight`, `cursors`, `window`, `estimator`, `timer` | the state behind it |
+//! | `segment_map`, `inflight`, `cursors`, `runs`, `window`, `estimator`, `timer` | the state behind it |
 //! | `check`, `view` | whether the state is sound; what of it is shown |
 
 mod admit;
@@ -46,6 +46,7 @@ mod priority;
 mod queue;
 mod resource;
 mod retry;
+mod runs;
 mod segment_map;
 #[cfg(any(test, feature = "sim"))]
 #[cfg_attr(not(test), expect(dead_code, reason = "the bench needs less of it than the tests"))]

@@ -18,6 +18,7 @@ use crate::sched::queue::Segment;
 use crate::sched::resource::{Hint, Resource, Window};
 use crate::sched::segment_map::SegmentState;
 use crate::sched::size;
+use crate::sched::window::Stream;
 use crate::time::Micros;
 
 /// The next request of a stream goes out when what is left of the running one takes so many open costs,
@@ -158,7 +159,8 @@ impl Planner<'_> {
             if self.plan.segments.iter().any(|segment| segment.range.contains(late.from)) {
                 continue;
             }
-            let size = size::ahead(self.last_size(late.reader), self.outlook);
+            let last = self.stream_at(late.reader, late.from).map_or(0, |stream| stream.last_size);
+            let size = size::ahead(last, self.outlook);
             let its = Some(SegmentState::InFlight(late.fetch));
             let rest = ByteRange::at(late.from, size);
             let open = |state: Option<SegmentState>| state.is_none() || state == its;
@@ -233,11 +235,13 @@ impl Planner<'_> {
         let missing = self.resource.map.first_missing(ByteRange::new(at, self.resource.map.end()));
         let gap = missing.map_or(u64::MAX, |gap| gap.start);
         let filling = small || self.is_filling(window, gap);
-        if let Some(stream) = self.stream(window.reader) {
+        if let Some(stream) = self.stream(window) {
             stream.filling = filling;
         }
-        let mark = size::refill_mark(window, gap, filling && !small);
-        self.plan.refills.push((window.reader, mark));
+        if window.here {
+            let mark = size::refill_mark(window, gap, filling && !small);
+            self.plan.refills.push((window.reader, mark));
+        }
         if filling && let Next::Gap(gap) = self.next(reach) {
             self.ahead_in(gap, window);
         }
@@ -247,7 +251,7 @@ impl Planner<'_> {
     fn is_filling(&mut self, window: &Window, gap: u64) -> bool {
         let at = window.range.start;
         let have = gap.saturating_sub(at);
-        let was = self.stream(window.reader).is_some_and(|stream| stream.filling);
+        let was = self.stream(window).is_some_and(|stream| stream.filling);
         let least = size::least_ahead(window.size, self.outlook.tunables);
         let cut_off = window.range.len() < window.size;
         let full = have.saturating_add(if cut_off { 0 } else { least }) > window.range.len();
@@ -255,7 +259,7 @@ impl Planner<'_> {
     }
 
     fn ahead_in(&mut self, gap: ByteRange, window: &Window) {
-        let last = self.last_size(window.reader);
+        let last = self.stream(window).map_or(0, |stream| stream.last_size);
         let size = size::ahead(last, self.outlook);
         // The window may end within the hole: then the request ends at a slice's end all the same.
         let to_end = ByteRange::new(gap.start, self.resource.map.end());
@@ -269,9 +273,8 @@ impl Planner<'_> {
     fn urgency(&mut self, offset: u64, window: &Window) -> (Class, Micros) {
         let config = &self.outlook.tunables.readahead;
         let at = window.range.start;
-        let cursor = self.resource.cursors.one(window.reader);
-        let rate = cursor.and_then(|cursor| self.resource.rate(cursor));
-        let first = cursor.and_then(|cursor| cursor.stream.as_ref()).is_some_and(|stream| {
+        let rate = window.rate;
+        let first = self.stream(window).is_some_and(|stream| {
             let first = ByteRange::at(stream.start, stream.first_window(rate, config));
             first.contains(offset)
         });
@@ -323,12 +326,13 @@ impl Planner<'_> {
         self.plan.segments.push(Segment { resource, range, class, deadline, reader });
     }
 
-    fn stream(&mut self, reader: ReaderId) -> Option<&mut crate::sched::window::Stream> {
-        self.resource.cursors.one_mut(reader)?.stream.as_mut()
+    /// The run whose window that is.
+    fn stream(&mut self, window: &Window) -> Option<&mut Stream> {
+        self.stream_at(window.reader, window.range.start)
     }
 
-    fn last_size(&mut self, reader: ReaderId) -> u64 {
-        self.stream(reader).map_or(0, |stream| stream.last_size)
+    fn stream_at(&mut self, reader: ReaderId, offset: u64) -> Option<&mut Stream> {
+        self.resource.cursors.one_mut(reader)?.stream_at(offset)
     }
 }
 

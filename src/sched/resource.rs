@@ -12,6 +12,7 @@ use crate::sched::estimator::Link;
 use crate::sched::hedge::Late;
 use crate::sched::retry::Retries;
 use crate::sched::segment_map::SegmentMap;
+use crate::sched::window::Stream;
 use crate::time::Micros;
 
 /// A resource that the link brings within so many seconds is small, whatever the configuration says.
@@ -36,12 +37,16 @@ pub(crate) struct Hint {
 }
 
 /// The window of a cursor that has read something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Window {
     /// Whose.
     pub(crate) reader: ReaderId,
-    /// Whether it is the most recently used one.
+    /// Whether its reader is the most recently used one.
     pub(crate) primary: bool,
+    /// Whether its reader is there, and not elsewhere in turns.
+    pub(crate) here: bool,
+    /// How fast it is consumed.
+    pub(crate) rate: Option<f64>,
     /// From the cursor on, clipped to the length.
     pub(crate) range: ByteRange,
     /// Its size before clipping, in bytes.
@@ -50,6 +55,29 @@ pub(crate) struct Window {
     pub(crate) settled: bool,
     /// Where its run began, if it grows with what is read since then.
     pub(crate) grows_from: Option<u64>,
+}
+
+/// One run of a reader.
+struct RunOf<'a> {
+    stream: &'a Stream,
+    position: u64,
+    rate: Option<f64>,
+}
+
+/// How fast the reader of `runs` consumes all of them together, if that is known.
+fn total(runs: &[RunOf<'_>]) -> Option<f64> {
+    runs.iter().map(|run| run.rate).sum()
+}
+
+/// The part of its reader that `run` has, and how fast it is consumed if its reader consumes `total`. Runs share as they
+/// are consumed, and evenly until that is known.
+fn part(runs: &[RunOf<'_>], run: &RunOf<'_>, together: Option<f64>) -> (f64, Option<f64>) {
+    let observed = total(runs).filter(|sum| *sum > 0.0);
+    let part = match observed.zip(run.rate) {
+        Some((sum, rate)) if runs.len() > 1 => rate / sum,
+        _ => 1.0 / runs.len() as f64,
+    };
+    (part, together.map(|rate| rate * part))
 }
 
 /// One open resource.
@@ -142,22 +170,57 @@ impl Resource {
         }
     }
 
-    /// The windows of all cursors that have read something, the most recently used first.
+    /// The windows of all cursors that have read something, the most recently used first, each with those of the runs
+    /// that its reader reads in turns.
     pub(crate) fn windows(&self, now: Micros, config: &ReadaheadConfig) -> Vec<Window> {
         let active = self.cursors.active();
         let count = active.len();
-        let window = |(rank, reader): (usize, &ReaderId)| {
-            let cursor = self.cursors.one(*reader)?;
-            let stream = cursor.stream.as_ref()?;
-            let rate = self.rate(cursor);
-            let whole = stream.window(now, cursor.position, rate, config);
-            let size = share(whole, rank, count, config.initial_window);
-            let range = ByteRange::at(cursor.position, size).until(self.map.end());
-            let grows_from = (stream.confirmed && rate.is_none()).then_some(stream.start);
-            let (primary, settled) = (rank == 0, stream.confirmed);
-            Some(Window { reader: *reader, primary, range, size, settled, grows_from })
-        };
-        active.iter().enumerate().filter_map(window).collect()
+        let mut windows = Vec::with_capacity(count);
+        for (rank, reader) in active.into_iter().enumerate() {
+            let Some(cursor) = self.cursors.one(reader) else { continue };
+            let runs = self.runs(cursor);
+            let total = self.declared.map(|rate| rate as f64).or_else(|| total(&runs));
+            let own = |run: &RunOf<'_>| run.stream.window(now, run.position, total, config);
+            let whole = runs.iter().map(own).max().unwrap_or(0);
+            let whole = share(whole, rank, count, config.initial_window);
+            for (nth, run) in runs.iter().enumerate() {
+                let (part, rate) = part(&runs, run, total);
+                let size = match runs.len() {
+                    1 => whole,
+                    _ => ((whole as f64 * part) as u64).max(config.initial_window.min(whole)),
+                };
+                let range = ByteRange::at(run.position, size).until(self.map.end());
+                let settled = run.stream.confirmed;
+                let grows_from = (settled && rate.is_none()).then_some(run.stream.start);
+                let (primary, here) = (rank == 0, nth == 0);
+                windows.push(Window {
+                    reader,
+                    primary,
+                    here,
+                    rate,
+                    range,
+                    size,
+                    settled,
+                    grows_from,
+                });
+            }
+        }
+        windows
+    }
+
+    /// The run that the reader is in, and those that it reads in turns with that.
+    fn runs<'a>(&self, cursor: &'a Cursor) -> Vec<RunOf<'a>> {
+        let here = cursor.stream.as_ref().map(|stream| RunOf {
+            stream,
+            position: cursor.position,
+            rate: cursor.consumption.rate(),
+        });
+        let others = cursor.runs.in_use().map(|run| RunOf {
+            stream: &run.stream,
+            position: run.position,
+            rate: run.consumption.rate(),
+        });
+        here.into_iter().chain(others).collect()
     }
 
     /// How far ahead of its cursor a reader may jump without leaving its run, in bytes: its window, and

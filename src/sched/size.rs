@@ -165,7 +165,8 @@ mod tests {
 
     fn window(at: u64, size: u64) -> Window {
         let (reader, range) = (ReaderId(1), ByteRange::at(at, size));
-        Window { reader, primary: true, range, size, settled: true, grows_from: None }
+        let (primary, here, settled) = (true, true, true);
+        Window { reader, primary, here, rate: None, range, size, settled, grows_from: None }
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub(crate) struct Stream {
     pub(crate) hurried: bool,
     /// Whether the window is being filled; false while it rests between full and half.
     pub(crate) filling: bool,
+    /// How often the reader came back to it.
+    pub(crate) returns: u32,
     /// When a read of it was answered last.
     pub(crate) answered: Micros,
     /// Whether a far seek has led here.
@@ -85,6 +87,7 @@ impl Stream {
             hurried: false,
             last_size: 0,
             filling: true,
+            returns: 0,
             answered: now,
             far: false,
             grown: config.initial_window,

@@ -30,7 +30,8 @@ fn plan_with<T>(covered: &[ByteRange], at: u64, ask: impl FnOnce(&mut Planner<'_
 
 fn window(at: u64, len: u64, size: u64) -> Window {
     let range = ByteRange::at(at, len);
-    Window { reader: READER, primary: true, range, size, settled: true, grows_from: None }
+    let (primary, here, settled) = (true, true, true);
+    Window { reader: READER, primary, here, rate: None, range, size, settled, grows_from: None }
 }
 
 /// 1.2 x 100 ms and two doublings of the 14 KiB that a connection sends at once are 320 ms.
@@ -72,7 +73,7 @@ fn p4_of_two_gaps_whose_turn_is_to_come_the_nearer_one_is_watched() {
 fn p4_a_window_is_filled_from_half_empty_until_full() {
     let filling = |was: bool, window: &Window, have: u64| {
         plan_with(&[], 1, |planner| {
-            planner.stream(READER).expect("it has read").filling = was;
+            planner.stream_at(READER, u64::MAX).expect("it has read").filling = was;
             planner.is_filling(window, window.range.start + have)
         })
     };
@@ -135,7 +136,7 @@ fn p6_a_request_ends_where_another_one_of_the_same_plan_begins() {
 #[test]
 fn p4_read_ahead_doubles_the_last_request_of_its_stream() {
     plan_with(&[ByteRange::new(0, MIB)], 1000, |planner| {
-        planner.stream(READER).expect("it has read").last_size = 300_000;
+        planner.stream_at(READER, u64::MAX).expect("it has read").last_size = 300_000;
         planner.ahead(&window(1000, 8 * MIB, 8 * MIB), false);
         let ranges: Vec<ByteRange> = planner.plan.segments.iter().map(|s| s.range).collect();
         assert_eq!(ranges, [ByteRange::at(MIB, 600_000)]);

@@ -17,6 +17,7 @@ mod random;
 mod recovering;
 mod searching;
 mod seeking;
+mod shuttling;
 mod slots;
 mod smoke;
 mod spares;

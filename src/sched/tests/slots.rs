@@ -186,6 +186,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("queue", include_str!("../queue.rs")),
     ("resource", include_str!("../resource.rs")),
     ("retry", include_str!("../retry.rs")),
+    ("runs", include_str!("../runs.rs")),
     ("segment_map", include_str!("../segment_map.rs")),
     ("size", include_str!("../size.rs")),
     ("spare", include_str!("../spare.rs")),

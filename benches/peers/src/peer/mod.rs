@@ -41,11 +41,19 @@ pub(crate) trait Player: Read + Seek + Send {
         false
     }
 
+    /// What moves a read of this player that another thread is blocked in, if the peer has such a thing.
+    fn mover(&self) -> Option<Mover> {
+        None
+    }
+
     /// Reads that had to wait so far, if the peer counts them.
     fn waits(&self) -> Option<u64> {
         None
     }
 }
+
+/// Moves a player, and the read that it is blocked in, to a position.
+pub(crate) type Mover = Box<dyn Fn(u64) + Send + Sync>;
 
 /// Bytes that players of this process have read.
 static READ: AtomicU64 = AtomicU64::new(0);
@@ -79,6 +87,10 @@ impl Player for Counted {
 
     fn hint_seek(&mut self, position: u64) -> bool {
         self.0.hint_seek(position)
+    }
+
+    fn mover(&self) -> Option<Mover> {
+        self.0.mover()
     }
 
     fn waits(&self) -> Option<u64> {

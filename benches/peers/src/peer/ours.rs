@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use anyhow::Result;
 use kithara_file::{Engine, Reader, Session};
 
-use super::{Peer, Player};
+use super::{Mover, Peer, Player};
 
 /// The engine, with a store of its own that goes with it.
 pub(crate) struct Ours {
@@ -52,6 +52,11 @@ impl Player for Open {
     fn hint_seek(&mut self, position: u64) -> bool {
         self.session.hint_seek(position);
         true
+    }
+
+    fn mover(&self) -> Option<Mover> {
+        let handle = self.reader.handle();
+        Some(Box::new(move |position| handle.seek_to(position)))
     }
 
     fn waits(&self) -> Option<u64> {

@@ -1,10 +1,12 @@
 //! Far seeks: out of rest, with a hint, and out of play.
 
+use std::io::SeekFrom;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow, bail, ensure};
 
+use crate::content;
 use crate::play::Play;
 use crate::stage::{self, PLAYED, Stage, Took, ms};
 
@@ -13,6 +15,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// From hovering over the scrub bar to the click.
 const HOVER: Duration = Duration::from_millis(150);
+
+/// Until a read that has begun in another thread is blocked; less than any round trip here.
+const BLOCKED: Duration = Duration::from_millis(5);
 
 /// How long a player plays before each seek out of play.
 const PLAYING: Duration = Duration::from_millis(1500);
@@ -55,6 +60,37 @@ pub(super) fn hint(stage: &mut Stage) -> Result<()> {
         sleep(PAUSE - HOVER);
     }
     stage.sheet.note("hints taken", told);
+    Ok(())
+}
+
+/// Far seeks by another thread, each into a read that has just begun to wait.
+pub(super) fn moved(stage: &mut Stage) -> Result<()> {
+    stage.sheet.seeks = stage.count(20, 5);
+    let mut player = stage.open()?;
+    let Some(mover) = player.mover() else {
+        bail!("has no way to move a read that another thread is blocked in");
+    };
+    for _ in 0..stage.sheet.seeks {
+        let [from, to] = [(); 2].map(|()| stage.rng.below(stage.len - MARGIN));
+        player.seek(SeekFrom::Start(from))?;
+        let (player, mut buf) = (&mut *player, [0; 4096]);
+        let took = std::thread::scope(|scope| {
+            let reading = scope.spawn(move || {
+                let n = player.read(&mut buf)?;
+                content::check(&buf[..n], to)?;
+                anyhow::Ok((n, Instant::now()))
+            });
+            sleep(BLOCKED);
+            let begun = Instant::now();
+            mover(to);
+            let (n, done) =
+                reading.join().map_err(|_| anyhow!("the reading thread panicked"))??;
+            ensure!(n > 0, "false end at {to}");
+            Ok(done.duration_since(begun))
+        })?;
+        stage.sheet.push("first byte", ms(took));
+        sleep(PAUSE);
+    }
     Ok(())
 }
 

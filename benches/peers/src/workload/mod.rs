@@ -35,7 +35,7 @@ pub(crate) struct Workload {
 pub(crate) const TRACE: &str = "trace:";
 
 /// All of them, in the order in which they are reported; traces are one kind.
-pub(crate) const ALL: [Workload; 20] = [
+pub(crate) const ALL: [Workload; 21] = [
     server(
         "open",
         "Open to first byte and to 64 KiB, everything set up before, nothing connected.",
@@ -50,6 +50,11 @@ pub(crate) const ALL: [Workload; 20] = [
         "hint",
         "The same, each seek announced 150 ms before where the peer has a way to.",
         jumps::hint,
+    ),
+    server(
+        "moved",
+        "20 far seeks by another thread, each into a read that waits elsewhere for 5 ms already.",
+        jumps::moved,
     ),
     server(
         "busy",

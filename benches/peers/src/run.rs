@@ -66,6 +66,12 @@ impl Sheet {
         add(&mut self.series, name, ms);
     }
 
+    /// How many times the series `name` has.
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        let series = self.series.iter().find(|series| series.name == name);
+        series.map_or(0, |series| series.ms.len() as u64)
+    }
+
     /// Adds a count to the facts `name`.
     pub(crate) fn push_fact(&mut self, name: &str, count: f64) {
         add(&mut self.facts, name, count);

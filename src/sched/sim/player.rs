@@ -57,6 +57,12 @@ impl Player {
         seek
     }
 
+    /// Seeks to `at` and begins a read there, as another thread that is going to be interrupted does.
+    pub(crate) fn begin<P: Policy>(&mut self, sim: &mut Sim<P>, at: u64) {
+        sim.seek(self.reader, at);
+        sim.read(self.reader);
+    }
+
     /// Plays on for `time` at `rate` bytes per second, or as fast as it can at 0.
     pub(crate) fn play<P: Policy>(&mut self, sim: &mut Sim<P>, time: Micros, rate: u64) {
         let start = sim.now();

@@ -60,6 +60,26 @@ fn p8_without_preconnecting_a_second_place_pays_the_handshake() {
     assert!(tail_after_head(sim) > ms(80));
 }
 
+/// Another thread moves a read as soon as it waits: what was asked for before is on its way.
+#[test]
+fn e11_a_read_that_is_moved_takes_one_round_trip_and_what_stands_in_the_queue() {
+    for profile in LinkProfile::ALL {
+        let mut sim = faithful(profile);
+        let mut player = Player::open(&mut sim);
+        player.seek(&mut sim, 0, 64 * KIB);
+        sim.run_for(ms(500));
+        for (from, to) in [(100 * MIB, 200 * MIB), (50 * MIB, 150 * MIB), (20 * MIB, 250 * MIB)] {
+            player.begin(&mut sim, from);
+            sim.run_for(ms(5));
+            let took = player.seek(&mut sim, to, 64 * KIB).first;
+            let queue = profile.queue * 1_000_000 / profile.bytes_per_second();
+            let most = profile.round_trip.0 * 11 / 10 + queue;
+            assert!(took.0 <= most, "{took:?} from {from} on {}", profile.name);
+            sim.run_for(ms(500));
+        }
+    }
+}
+
 #[test]
 fn p3_one_spare_connection_is_made_beside_the_first_request() {
     let mut told = Told::demands_only(&[]);

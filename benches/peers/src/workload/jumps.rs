@@ -71,6 +71,7 @@ pub(super) fn moved(stage: &mut Stage) -> Result<()> {
     let Some(mover) = player.mover() else {
         bail!("has no way to move a read that another thread is blocked in");
     };
+    sleep(PAUSE);
     let mut missed = 0;
     while stage.sheet.count("first byte") < stage.sheet.seeks {
         let [from, to] = [(); 2].map(|()| stage.rng.below(stage.len - MARGIN));

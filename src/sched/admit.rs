@@ -37,6 +37,8 @@ pub(crate) struct Origin {
     pub(crate) hedging: Hedging,
     /// The requests that were made to it lately.
     pub(crate) bucket: Bucket,
+    /// The streams that were reset lately.
+    pub(crate) resets: Bucket,
     /// How far it is slowed down because it has had enough.
     pub(crate) slowdown: Slowdown,
     /// Until when it asked to be left alone.
@@ -64,6 +66,11 @@ impl Origin {
         let link = self.link();
         let alone = if warm { link.first_byte } else { link.cold };
         alone + self.estimator.queue()
+    }
+
+    /// Whether one connection carries all requests of a lane at once (HTTP/2).
+    pub(crate) fn is_multiplexed(&self) -> bool {
+        self.connections(Lane::Demand).is_multiplexed()
     }
 
     /// What is known about the connections of `lane`.

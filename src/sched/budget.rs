@@ -11,6 +11,9 @@ use crate::time::Micros;
 pub(crate) const PER_RESOURCE: f64 = 20.0;
 /// Requests per second for one origin.
 pub(crate) const PER_ORIGIN: f64 = 100.0;
+/// Streams that are reset per second over one shared connection (HTTP/2): servers take more for an attack
+/// (CVE-2023-44487) and close it.
+pub(crate) const RESETS: f64 = 10.0;
 /// What may come at once, in seconds of the rate.
 const BURST: f64 = 1.0;
 /// How much further blocked reads may overdraw, in seconds of the rate: so long speculation has to wait at most.

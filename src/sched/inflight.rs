@@ -132,6 +132,11 @@ impl Connections {
         self.idle > 0 || self.multiplexed
     }
 
+    /// Whether one connection carries all requests at once.
+    pub(crate) fn is_multiplexed(self) -> bool {
+        self.multiplexed
+    }
+
     /// A request took one, if there was one.
     pub(crate) fn taken(&mut self) {
         self.idle = self.idle.saturating_sub(1);

@@ -77,14 +77,19 @@ pub(crate) fn silence(link: &Link, least: Micros) -> Micros {
     least.max(Micros(link.round_trip.0.saturating_mul(STALL_ROUND_TRIPS)))
 }
 
-/// The running fetches of `resource` that nobody wants any more and that are not worth finishing.
-pub(crate) fn unwanted(resource: &Resource, outlook: &Outlook<'_>) -> Vec<FetchId> {
+/// The running fetches of `resource` that nobody wants any more and that are not worth finishing. Over a
+/// `multiplexed` connection none is: to stop one costs a reset, and the connection stays.
+pub(crate) fn unwanted(
+    resource: &Resource,
+    outlook: &Outlook<'_>,
+    multiplexed: bool,
+) -> Vec<FetchId> {
     outlook
         .fetches
         .live(resource.id)
         .filter(|(_, fetch)| !fetch.whole)
         .filter(|(_, fetch)| !is_wanted(resource, fetch.rest(), outlook))
-        .filter(|(_, fetch)| !is_worth_finishing(fetch, outlook))
+        .filter(|(_, fetch)| multiplexed || !is_worth_finishing(fetch, outlook))
         .map(|(id, _)| id)
         .collect()
 }

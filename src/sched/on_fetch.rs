@@ -4,6 +4,7 @@ use crate::byte_range::ByteRange;
 use crate::connection::ConnectionUse;
 use crate::ids::{FetchId, ResourceId};
 use crate::sched::Scheduler;
+use crate::sched::budget::RESETS;
 use crate::sched::event::{Action, BodyShape, FetchOutcome};
 use crate::sched::resource::Transfer;
 use crate::sched::segment_map::SegmentState;
@@ -143,7 +144,10 @@ impl Scheduler {
             return;
         };
         fetch.cancelled = true;
-        let resource = fetch.resource;
+        let (resource, origin) = (fetch.resource, fetch.origin);
+        if let Some(origin) = self.origins.get_mut(&origin).filter(|o| o.is_multiplexed()) {
+            origin.resets.take(self.now, RESETS);
+        }
         self.timers.clear(Timer::PausedBody(id));
         self.dirty.insert(resource);
         out.push(Action::CancelFetch { fetch: id });

@@ -2,8 +2,10 @@
 
 use crate::byte_range::ByteRange;
 use crate::error::Error;
-use crate::ids::{DemandId, ReaderId, ResourceId};
+use crate::ids::{DemandId, FetchId, ReaderId, ResourceId};
 use crate::sched::Scheduler;
+use crate::sched::admit::Origin;
+use crate::sched::budget::RESETS;
 use crate::sched::cursors::{Demand, WentFar};
 use crate::sched::event::{Action, Urgency};
 use crate::sched::judge;
@@ -159,12 +161,22 @@ impl Scheduler {
             return;
         };
         resource.in_grace = false;
+        let multiplexed = self.origins.get(&resource.origin).is_some_and(Origin::is_multiplexed);
         let outlook =
             Self::outlook(resource, self.now, &self.tunables, &self.origins, &self.fetches);
-        for fetch in judge::unwanted(resource, &outlook) {
-            self.cancel(fetch, out);
+        for fetch in judge::unwanted(resource, &outlook, multiplexed) {
+            match self.next_reset(fetch) {
+                Some(at) => self.timers.set(Timer::SeekGrace(id), at),
+                None => self.cancel(fetch, out),
+            }
         }
         self.dirty.insert(id);
+    }
+
+    /// When a fetch that nobody wants may be reset, if it has to wait for that.
+    fn next_reset(&self, fetch: FetchId) -> Option<Micros> {
+        let origin = self.origins.get(&self.fetches.one(fetch)?.origin)?;
+        Some(origin.resets.ready(self.now, RESETS)).filter(|at| *at > self.now)
     }
 
     /// Drops the demands that wait for nothing any more.

@@ -15,6 +15,7 @@ mod patience;
 mod playing;
 mod random;
 mod recovering;
+mod resets;
 mod searching;
 mod seeking;
 mod shuttling;

@@ -292,6 +292,10 @@ mod tests {
             estimator.answered(ms(after), true, after % 2 == 0);
         }
         assert_eq!(estimator.p95(), Some(ms(101)), "the 61st of the last 64");
+        for after in std::iter::once(200).chain(1..=60).chain(101..=103) {
+            estimator.answered(ms(after), true, false);
+        }
+        assert_eq!(estimator.p95(), Some(ms(101)), "the oldest one counts");
     }
 
     #[test]

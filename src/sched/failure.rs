@@ -238,3 +238,22 @@ fn timed_out() -> Error {
         source: None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sched::sim::error;
+
+    #[test]
+    fn n4_an_origin_has_enough_if_it_says_so_and_a_connection_is_lost_if_it_breaks() {
+        let of = |kind| {
+            let error = error(kind);
+            (has_enough(&error), is_lost(&error))
+        };
+        assert_eq!(of(NetworkErrorKind::Status(429)), (true, false));
+        assert_eq!(of(NetworkErrorKind::Status(503)), (true, false));
+        assert_eq!(of(NetworkErrorKind::Status(500)), (false, false));
+        assert_eq!(of(NetworkErrorKind::TimedOut), (false, false));
+        assert_eq!(of(NetworkErrorKind::Connection), (false, true));
+    }
+}

@@ -183,18 +183,17 @@ fn line(points: &Points, x: f64) -> Option<f64> {
 }
 
 /// The value at `x` of the parabola that fits `points` best: the line, and a bow that is orthogonal to it
-/// over the points.
+/// over the points, which are equally far apart.
 fn parabola(points: &Points, x: f64) -> Option<f64> {
     if points.len() < 3 {
         return None;
     }
     let (middle, mean, spread) = moments(points)?;
-    let skew = sum(points, |x, _| (x - middle).powi(3)) / spread;
     let flat = spread / points.len() as f64;
-    let bow = |x: f64| (x - middle).powi(2) - skew * (x - middle) - flat;
+    let bow = |x: f64| (x - middle).powi(2) - flat;
     let bowed = sum(points, |x, _| bow(x).powi(2));
     let bend = sum(points, |x, y| bow(x) * (y - mean)) / bowed;
-    (bowed > 0.0).then_some(line(points, x)? + bend * bow(x))
+    Some(line(points, x)? + bend * bow(x))
 }
 
 /// The last of `points` and `ahead` more steps, each the same mix of the two before it: the mix that

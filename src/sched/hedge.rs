@@ -337,47 +337,4 @@ impl Origin {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn p7_two_second_requests_at_once_and_then_one_for_each_twenty_others() {
-        let config = HedgingConfig::default();
-        let mut hedging = Hedging::default();
-        let (fetch, reader) = (FetchId(1), ReaderId(1));
-        let late = Late { fetch, from: 0, reader, blocked: true, split: false, last_resort: false };
-        let split = Late { split: true, ..late };
-        for _ in 0..2 {
-            assert!(hedging.is_affordable(&config));
-            hedging.sent(Some(late), Micros(0), &config);
-        }
-        for _ in 0..20 {
-            assert!(!hedging.is_affordable(&config));
-            hedging.sent(None, Micros(0), &config);
-            hedging.sent(Some(split), Micros(0), &config);
-        }
-        assert!(hedging.is_affordable(&config));
-        hedging.sent(Some(late), Micros(0), &config);
-        assert!(!hedging.is_affordable(&config));
-        let none = HedgingConfig { budget_percent: 0, ..Default::default() };
-        assert!(!Hedging::default().is_affordable(&none));
-    }
-
-    #[test]
-    fn p7_one_body_a_second_is_split() {
-        let (fetch, reader) = (FetchId(1), ReaderId(1));
-        let split = Late { fetch, from: 0, reader, blocked: true, split: true, last_resort: false };
-        let mut hedging = Hedging::default();
-        assert_eq!(hedging.next_split(), Micros(0));
-        hedging.sent(Some(split), Micros(7), &HedgingConfig::default());
-        assert_eq!(hedging.next_split(), Micros(1_000_007));
-    }
-
-    #[test]
-    fn p7_the_best_rate_is_half_forgotten_after_ten_seconds() {
-        let mut hedging = Hedging::default();
-        assert_eq!(hedging.peak(Micros(0), 4e6), 4e6);
-        assert_eq!(hedging.peak(Micros::from_millis(10_000), 1e6), 2e6);
-        assert_eq!(hedging.peak(Micros::from_millis(10_000), 3e6), 3e6);
-    }
-}
+mod tests;

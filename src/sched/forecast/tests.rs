@@ -149,3 +149,86 @@ fn each_extrapolation_is_exact_for_what_it_is_made_for() {
     assert_eq!(swing(&points(|x| x)[..4].to_vec(), 1), None);
     assert_eq!(swing(&points(|x| x), 1), None, "equal steps are a line's business");
 }
+
+/// A drag of 100 bytes a seek whose first extrapolation was so far off lately; the others are not asked.
+fn judged(errors: &[f64]) -> Forecaster {
+    let mut forecaster =
+        Forecaster { seen: [0.0, 100.0].into(), last: Some(Micros(0)), ..Forecaster::default() };
+    forecaster.errors[0] = errors.iter().copied().collect();
+    forecaster
+}
+
+#[test]
+fn what_is_usually_or_was_just_too_far_off_is_not_followed() {
+    let tells = |errors: &[f64], most| judged(errors).ahead(1, most).is_some();
+    assert!(tells(&[100.0; 3], 100) && !tells(&[100.0; 3], 99));
+    assert!(tells(&[0.0, 0.0, 300.0], 100) && !tells(&[0.0, 0.0, 301.0], 100));
+}
+
+/// 1.1 times what four of five stayed within and a fifth more, since there are only five; and more further ahead.
+#[test]
+fn slack_grows_with_the_distance_ahead() {
+    let forecaster = judged(&[50.0, 10.0, 40.0, 20.0, 30.0]);
+    let slack = |ahead| forecaster.ahead(ahead, 1000).map(|next| (next.position, next.slack));
+    let told = [1, 2, 3, 4].map(slack);
+    assert_eq!(told, [Some((200, 52)), Some((300, 52)), Some((400, 79)), Some((500, 105))]);
+    let forecaster = judged(&[40.0, 40.0]);
+    assert_eq!(forecaster.ahead(1, 1000).map(|next| next.slack), Some(66));
+}
+
+#[test]
+fn an_extrapolation_is_judged_by_the_worse_of_what_it_said_one_and_two_seeks_before() {
+    let mut forecaster = Forecaster::default();
+    for place in [0, 100, 300, 500] {
+        forecaster.saw(Micros(0), place, 1 << 30);
+    }
+    assert_eq!(forecaster.errors[0], [100.0, 200.0]);
+}
+
+#[test]
+fn a_jump_is_further_off_than_told_and_than_two_fifths_of_a_step() {
+    let kept = |places: &[u64], wild| {
+        let mut forecaster = Forecaster::default();
+        places.iter().for_each(|place| forecaster.saw(Micros(0), *place, wild));
+        forecaster.seen.len()
+    };
+    assert_eq!((kept(&[100, 200, 1300], 1000), kept(&[100, 200, 1301], 1000)), (3, 2));
+    assert_eq!((kept(&[0, 1000, 2600], 1), kept(&[0, 1000, 3700], 1)), (3, 2));
+}
+
+#[test]
+fn the_median_of_five_intervals_is_the_third() {
+    let mut forecaster = Forecaster::default();
+    for at in [0, 10, 30, 60, 100, 150] {
+        forecaster.saw(Micros(at), 0, 1);
+    }
+    assert_eq!(forecaster.interval(), Micros(30));
+}
+
+#[test]
+fn as_many_are_kept_as_told_and_the_newest() {
+    let mut kept = VecDeque::new();
+    (0..5).for_each(|value| push(&mut kept, value, 3));
+    assert_eq!(kept, [2, 3, 4]);
+}
+
+#[test]
+fn a_share_of_the_judgements_is_rounded_up_to_one_of_them() {
+    let values = VecDeque::from([4.0, 2.0, 5.0, 3.0]);
+    let shares = [0.0, 0.25, 0.26, 0.5, 0.8, 1.0].map(|share| quantile(&values, share));
+    assert_eq!(shares, [2.0, 2.0, 3.0, 3.0, 5.0, 5.0].map(Some));
+    assert_eq!(quantile(&VecDeque::new(), 0.5), None);
+}
+
+#[test]
+fn a_parabola_needs_three_points_and_a_swing_five_that_do_not_lie_on_a_line() {
+    let bent = points(|x| x * x);
+    assert!(parabola(&bent[..3].to_vec(), 3.0).is_some_and(|at| (at - 9.0).abs() < 1e-9));
+    let swings = points(|x| 1e6 * (x / 5.0).cos());
+    assert!(swing(&swings[..5].to_vec(), 1).is_some() && swing(&swings[..4].to_vec(), 1).is_none());
+    assert_eq!(
+        swing(&points(|x| 1e6 * x + x % 2.0), 1),
+        None,
+        "what a hand's jitter makes of a line"
+    );
+}

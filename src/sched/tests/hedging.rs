@@ -169,6 +169,46 @@ fn p7_one_silent_request_among_others_is_doubled() {
     assert_eq!(since(&sim, asked).iter().filter(|r| r.range.start == 100 * MIB).count(), 2);
 }
 
+/// Two are silent under two readers while the body of a third one comes in: each gets its own second request.
+#[test]
+fn p7_silent_requests_of_two_readers_are_both_doubled() {
+    let (mut sim, one) = warm();
+    let (two, three) = (sim.open_reader(0), sim.open_reader(0));
+    let mut tunables = crate::config::Tunables::default();
+    tunables.readahead.enabled = false;
+    tunables.fetch.max_fetches = 8;
+    sim.tell(crate::sched::Event::Tuned { tunables: Box::new(tunables) });
+    sim.seek(three, 220 * MIB);
+    sim.run_until_ready(three);
+    sim.throttle(*sim.running().last().unwrap(), 100_000);
+    for (reader, at) in [(one, 100), (two, 140)] {
+        sim.set_server(|server| server.next = Some(Fault::Stall(0)));
+        sim.seek(reader, at * MIB);
+        sim.read(reader);
+        sim.run_for(ms(60));
+    }
+    sim.run_for(ms(600));
+    let at = |at: u64| sim.requests.iter().filter(|r| r.range.start == at * MIB).count();
+    assert_eq!((at(100), at(140)), (2, 2));
+}
+
+/// All of it would come again.
+#[test]
+fn p7_a_whole_body_that_falls_silent_is_neither_doubled_nor_given_up() {
+    for budget in [0, 5] {
+        let mut sim = fast().tuned(|tunables| tunables.hedging.budget_percent = budget);
+        sim.set_server(|server| {
+            server.ranges = false;
+            server.next = Some(Fault::Stall(MIB));
+        });
+        let reader = sim.open_reader(0);
+        sim.play(reader, 6_000_000);
+        sim.run_for(ms(9000));
+        assert!(sim.is_waiting(reader));
+        assert_eq!((sim.requests.len(), stopped(&sim)), (1, Vec::new()));
+    }
+}
+
 /// The process got no time for 2 s: the bytes are there, nobody has looked.
 #[test]
 fn p7_a_starved_machine_takes_its_own_silence_for_nothing() {

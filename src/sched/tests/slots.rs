@@ -3,6 +3,7 @@
 use super::{KIB, MIB, cancelled, fast, of_class};
 use crate::byte_range::ByteRange;
 use crate::ids::{HintId, Lane, OriginId};
+use crate::sched::event::Remedy;
 use crate::sched::sim::{Fault, Sim, ms};
 use crate::sched::{Class, Event};
 use crate::time::Micros;
@@ -104,6 +105,39 @@ fn p2_a_resource_that_has_made_its_requests_holds_up_no_other() {
     let due = |n: u64| from + ms(50 * n);
     let gaps: Vec<bool> = (1..).zip(&late).map(|(n, at)| *at < due(n) + ms(1)).collect();
     assert_eq!(gaps, [true; 10], "{late:?}");
+}
+
+/// Ten resources of one origin want twenty small places each at once.
+fn crowd(sim: &mut Sim) {
+    for nth in 0..10 {
+        let resource = sim.open_resource(OriginId(1), 1024 * MIB);
+        for place in 0..20 {
+            let (hint, range) =
+                (HintId(1000 + nth * 20 + place), ByteRange::at(place * MIB, 4 * KIB));
+            sim.tell(Event::Hinted { resource, hint, range, deadline: None });
+        }
+    }
+}
+
+/// A hundred at once and a hundred a second; half of that once the origin has had enough.
+#[test]
+fn p2_all_resources_of_an_origin_share_its_requests() {
+    let mut sim = fast().tuned(|tunables| tunables.fetch.max_fetches = 64);
+    crowd(&mut sim);
+    sim.run_for(ms(300));
+    assert!((120..=131).contains(&sim.requests.len()), "{}", sim.requests.len());
+
+    let mut sim = fast().tuned(|tunables| tunables.fetch.max_fetches = 64);
+    let refused = Fault::Fail(Remedy::Retry { after: Some(ms(1)) });
+    sim.set_server(|server| server.next = Some(refused));
+    sim.hint(ByteRange::at(0, 4 * KIB), None);
+    sim.run_for(ms(1000));
+    let before = sim.requests.len();
+    crowd(&mut sim);
+    sim.run_for(ms(1000));
+    let made = sim.requests.len() - before;
+    // It recovers by a thirtieth of its rate each second.
+    assert!((106..=112).contains(&made), "{made}");
 }
 
 #[test]

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::HedgingConfig;
 use crate::connection::ConnectionUse;
-use crate::ids::{FetchId, Lane, OriginId};
+use crate::ids::{FetchId, Lane, OriginId, ReaderId};
 use crate::sched::Scheduler;
 use crate::sched::budget::{self, Bucket, Slowdown};
+use crate::sched::cursors::Demand;
 use crate::sched::estimator::{Estimator, Link, Meter};
 use crate::sched::event::{Action, Class, FetchOutcome};
 use crate::sched::hedge::{Hedging, Late};
@@ -219,7 +220,8 @@ impl Scheduler {
         let fits = flying == 0
             || flying.saturating_add(segment.range.len()) <= self.tunables.fetch.speculation_budget;
         let paused = self.origins.get(&origin).is_some_and(|o| o.paused_until.is_some());
-        if running >= slots || !fits || paused || self.first_byte_pending(origin) {
+        let dragged = segment.reader.filter(|_| segment.is_foretold());
+        if running >= slots || !fits || paused || self.first_byte_pending(origin, dragged) {
             return Turn::Wait;
         }
         self.by_budget(segment)
@@ -239,9 +241,12 @@ impl Scheduler {
         }
         let of_origin = origin.bucket.ready(self.now, budget::PER_ORIGIN * share);
         let of_resource = resource.bucket.ready(self.now, budget::PER_RESOURCE * share);
+        // Where a drag will be is asked for in place of what the seek would ask for; there is little of it, and
+        // most of it hits.
+        let in_place = segment.is_foretold() && share >= 1.0;
         if of_origin > self.now {
             Turn::Until(of_origin)
-        } else if of_resource > self.now {
+        } else if of_resource > self.now && !in_place {
             Turn::Spent(of_resource)
         } else {
             Turn::Start
@@ -249,18 +254,22 @@ impl Scheduler {
     }
 
     /// Whether a blocked read of `origin` waits for a fetch that has not brought a byte yet. One that is
-    /// long overdue holds nobody up.
-    fn first_byte_pending(&self, origin: OriginId) -> bool {
+    /// long overdue holds nobody up. What `dragged` waits for does not count: where it will be is as urgent,
+    /// little, and asked for later.
+    fn first_byte_pending(&self, origin: OriginId, dragged: Option<ReaderId>) -> bool {
         self.resources.values().filter(|resource| resource.origin == origin).any(|resource| {
-            resource.cursors.demands().filter(|(_, demand)| demand.is_blocked()).any(
-                |(_, demand)| match resource.map.state_at(demand.range.start) {
+            let counts = |(reader, demand): &(ReaderId, &Demand)| {
+                demand.is_blocked() && Some(*reader) != dragged
+            };
+            resource.cursors.demands().filter(counts).any(|(_, demand)| {
+                match resource.map.state_at(demand.range.start) {
                     Some(SegmentState::InFlight(id)) => {
                         self.fetches.one(id).is_some_and(|fetch| fetch.is_about_to_begin(self.now))
                     }
                     // One that is queued is more urgent than all that asks here, and had its turn before.
                     _ => false,
-                },
-            )
+                }
+            })
         })
     }
 
@@ -296,10 +305,12 @@ impl Scheduler {
         origin.sent(resource, late, self.now, &self.tunables.hedging);
         let lane = match rival.and_then(|rival| self.fetches.one(rival)) {
             Some(rival) => origin.other_lane(rival.lane, self.bulk_lanes),
+            None if segment.is_foretold() => Lane::Demand,
             None => origin.lane(urgency, busy, self.bulk_lanes),
         };
         resource.probed = true;
-        let reader = segment.reader.and_then(|reader| resource.cursors.one_mut(reader));
+        let reader = segment.reader.filter(|_| !segment.is_foretold());
+        let reader = reader.and_then(|reader| resource.cursors.one_mut(reader));
         if let Some(stream) = reader.and_then(|cursor| cursor.stream_at(range.start)) {
             // What was cut off by a window or a hole does not count against the next one.
             stream.last_size = stream.last_size.max(range.len());

@@ -90,14 +90,16 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Somebody works on every byte that a read is blocked on.
+    /// Somebody works on every byte that a read is blocked on, or on what its reader asked for just before.
     fn check_demands(&self, resource: &Resource) -> Result<(), String> {
         for (reader, demand) in resource.cursors.demands() {
             let at = demand.range.start;
             let whole = resource.transfer == Transfer::Whole;
             let ending = whole && self.fetches.is_ending(resource.id);
             let nobody = resource.map.state_at(at).is_none() && !ending;
-            if demand.is_blocked() && at < resource.map.end() && nobody {
+            let scrubs = resource.cursors.one(reader).is_some_and(|cursor| cursor.scrub.is_on());
+            let held = scrubs && self.fetches.live(resource.id).any(|(_, f)| !f.is_streaming());
+            if demand.is_blocked() && at < resource.map.end() && nobody && !held {
                 return Err(format!("{}: nobody fetches {at} for {reader}", resource.id));
             }
         }

@@ -7,6 +7,7 @@ use crate::config::ReadaheadConfig;
 use crate::ids::{DemandId, ReaderId};
 use crate::sched::event::Urgency;
 use crate::sched::runs::{Run, Runs, near};
+use crate::sched::scrub::Scrub;
 use crate::sched::window::{Consumption, Stream};
 use crate::time::Micros;
 
@@ -54,6 +55,8 @@ pub(crate) struct Cursor {
     pub(crate) refill: Option<u64>,
     /// The runs that it was in before.
     pub(crate) runs: Runs,
+    /// How the user drags it about.
+    pub(crate) scrub: Scrub,
     used: u64,
 }
 
@@ -66,6 +69,7 @@ impl Cursor {
             consumption: Consumption::default(),
             refill: None,
             runs: Runs::default(),
+            scrub: Scrub::default(),
             used: 0,
         }
     }

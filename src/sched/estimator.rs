@@ -25,7 +25,7 @@ const FADE: f64 = 0.5;
 /// For so long a slow body may just be a connection that opens its window.
 const RAMP: Micros = Micros::from_millis(500);
 /// Bytes that a new or idle connection sends at once: ten packets.
-const FIRST_FLIGHT: u64 = 14 << 10;
+pub(crate) const FIRST_FLIGHT: u64 = 14 << 10;
 
 /// Bytes per second over the time in which bytes were coming.
 #[derive(Debug, Clone, Default)]

@@ -194,6 +194,8 @@ pub(crate) enum TimeoutReason {
     WaitReview,
     /// What a reader waits for may be late: a second request may be worth it.
     Hedge,
+    /// A reader was not moved for so long that the user has stopped scrubbing.
+    ScrubEnd,
     /// A paused body has been left unread long enough.
     PausedBody,
     /// A hint has expired.

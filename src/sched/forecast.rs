@@ -131,6 +131,11 @@ impl Forecaster {
         sorted.get(sorted.len() / 2).copied().unwrap_or_default()
     }
 
+    /// The shortest of the last times between two seeks.
+    pub(crate) fn quickest(&self) -> Micros {
+        self.intervals.iter().min().copied().unwrap_or_default()
+    }
+
     /// How far off each extrapolation was: what it said of this seek at the one before and further back,
     /// the worse of both.
     fn judge(&mut self, position: f64, next: &[Option<f64>]) {

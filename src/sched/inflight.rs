@@ -82,8 +82,12 @@ impl Fetch {
 
     /// Whether its first byte is still to come, and not long overdue.
     pub(crate) fn is_about_to_begin(&self, now: Micros) -> bool {
-        let latest = Micros(self.expected.0.saturating_mul(LONG_OVERDUE));
-        self.received == 0 && now.since(self.started) < latest
+        self.received == 0 && now < self.overdue_at()
+    }
+
+    /// When its first byte is long overdue.
+    pub(crate) fn overdue_at(&self) -> Micros {
+        self.started + Micros(self.expected.0.saturating_mul(LONG_OVERDUE))
     }
 
     /// Whether it has brought all that it is to bring, and more would come.

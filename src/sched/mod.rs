@@ -14,7 +14,7 @@
 //! | `spare` | which connections are made before they are needed |
 //! | `budget` | how often speculation may ask |
 //! | `judge` | wait or open; finish or cancel |
-//! | `forecast` | where a drag goes; nobody asks it yet |
+//! | `scrub`, `forecast` | whether the user scrubs, where a drag goes, and what of it is fetched before |
 //! | `hedge` | which fetch is late, and whether another one is sent beside it |
 //! | `overtake` | whose the bytes are when a new fetch begins within a running one |
 //! | `failure`, `retry` | what failed, and when to try again |
@@ -28,10 +28,6 @@ mod cursors;
 mod estimator;
 mod event;
 mod failure;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the plan does not ask it yet; judged by its tests so far")
-)]
 mod forecast;
 mod hedge;
 mod inflight;
@@ -47,6 +43,7 @@ mod queue;
 mod resource;
 mod retry;
 mod runs;
+mod scrub;
 mod segment_map;
 #[cfg(any(test, feature = "sim"))]
 #[cfg_attr(not(test), expect(dead_code, reason = "the bench needs less of it than the tests"))]

@@ -10,6 +10,7 @@ use crate::sched::cursors::{Demand, WentFar};
 use crate::sched::event::{Action, Urgency};
 use crate::sched::judge;
 use crate::sched::resource::Resource;
+use crate::sched::scrub::Jump;
 use crate::sched::timer::Timer;
 use crate::time::Micros;
 
@@ -41,6 +42,7 @@ impl Scheduler {
         self.timers.clear(Timer::DemandBudget(reader));
         self.timers.clear(Timer::WaitReview(reader));
         self.timers.clear(Timer::Hedge(reader));
+        self.timers.clear(Timer::ScrubEnd(reader));
     }
 
     /// A reader waits.
@@ -75,6 +77,9 @@ impl Scheduler {
         let resource = self.resources.get_mut(&resource_id);
         if let Some(cursor) = resource.and_then(|r| r.cursors.one_mut(reader)) {
             cursor.demand = Some(Demand { id, range, urgency, since, budget_from });
+            if urgency == Urgency::Blocked {
+                cursor.scrub.asks(range.start);
+            }
         }
         self.dirty.insert(resource_id);
     }
@@ -117,6 +122,7 @@ impl Scheduler {
             // What is read during a pause is no measure of how fast the media plays.
             cursor.consumption.rest(self.now);
         }
+        let jump = Jump::of(resource, reader, position);
         let from = resource.cursors.one(reader).map_or(0, |cursor| cursor.position);
         let read_on = resource.map.first_uncovered(ByteRange::new(from, position)).is_none();
         let WentFar(far) =
@@ -129,7 +135,8 @@ impl Scheduler {
         {
             stream.ran_dry(position, config);
         }
-        if far {
+        let scrubs = jump.is_some_and(|jump| self.scrub(id, reader, jump));
+        if far || scrubs {
             self.left(id, out);
         }
     }

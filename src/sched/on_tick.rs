@@ -17,6 +17,7 @@ impl Scheduler {
                 Timer::DemandBudget(reader) => self.on_budget(reader, out),
                 Timer::SeekGrace(resource) => self.judge(resource, out),
                 Timer::WaitReview(reader) | Timer::Hedge(reader) => self.on_review(reader),
+                Timer::ScrubEnd(reader) => self.on_scrub_end(reader),
                 Timer::PausedBody(fetch) => self.cancel(fetch, out),
                 Timer::HintExpiry(hint) => self.on_hint_withdrawn(hint),
             }

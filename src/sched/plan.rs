@@ -69,6 +69,7 @@ pub(crate) fn plan(resource: &mut Resource, outlook: &Outlook<'_>) -> Plan {
     let mut planner = Planner { resource, outlook, plan: Plan::default() };
     planner.blocked();
     planner.relieve();
+    planner.foretold();
     planner.hints();
     planner.windows();
     planner.fills();
@@ -134,6 +135,9 @@ impl Planner<'_> {
 
     /// Wants the hole at `at`, from that very byte on. Bytes of the fetch `over` count as hole.
     fn open(&mut self, since: Micros, reader: ReaderId, at: u64, over: Option<FetchId>) {
+        if self.is_asked_enough(reader, at) {
+            return;
+        }
         let size = match self.resource.cursors.one(reader).and_then(|c| c.stream.as_ref()) {
             Some(stream) if stream.hurried && !stream.confirmed => size::scrubbing(self.outlook),
             Some(stream) => size::blocked(stream.last_size, stream.confirmed, self.outlook),
@@ -336,5 +340,6 @@ impl Planner<'_> {
     }
 }
 
+mod drag;
 #[cfg(test)]
 mod tests;

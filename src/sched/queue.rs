@@ -28,6 +28,13 @@ pub(crate) struct Segment {
     pub(crate) reader: Option<ReaderId>,
 }
 
+impl Segment {
+    /// Whether it is where the drag of its reader will be.
+    pub(crate) fn is_foretold(&self) -> bool {
+        self.class == Class::Hint && self.reader.is_some()
+    }
+}
+
 /// The wanted segments of one origin, the most urgent first.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {

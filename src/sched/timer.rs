@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     WaitReview(ReaderId),
     /// Look whether what that reader waits for is late.
     Hedge(ReaderId),
+    /// That reader is not dragged about any more.
+    ScrubEnd(ReaderId),
     /// That body has been paused long enough.
     PausedBody(FetchId),
     /// That hint has expired.
@@ -38,6 +40,7 @@ impl Timer {
             Self::SeekGrace(_) => TimeoutReason::SeekGrace,
             Self::WaitReview(_) => TimeoutReason::WaitReview,
             Self::Hedge(_) => TimeoutReason::Hedge,
+            Self::ScrubEnd(_) => TimeoutReason::ScrubEnd,
             Self::PausedBody(_) => TimeoutReason::PausedBody,
             Self::HintExpiry(_) => TimeoutReason::HintExpiry,
         }

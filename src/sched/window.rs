@@ -95,6 +95,11 @@ impl Stream {
         }
     }
 
+    /// The same, while the user scrubs.
+    pub(crate) fn begin_hurried(start: u64, now: Micros, config: &ReadaheadConfig) -> Self {
+        Self { hurried: true, far: true, ..Self::begin(start, now, config) }
+    }
+
     /// Whether a reader that has come to `position` goes on from here. While the user scrubs, looking at
     /// what is there proves nothing.
     pub(crate) fn goes_on_at(&self, position: u64) -> bool {

@@ -46,7 +46,7 @@ pub(crate) use server::{Fault, Server};
 use spare::Spares;
 use store::Store;
 #[cfg(test)]
-pub(crate) use workload::{Outcome, Workload, run};
+pub(crate) use workload::{Outcome, Workload, follow, run};
 
 /// So many milliseconds.
 pub(crate) const fn ms(n: u64) -> Micros {

@@ -1,5 +1,7 @@
 //! What players and listeners do, as the probe on the real link does it: the same places, reads and rests.
 
+#[cfg(test)]
+use crate::config::Tunables;
 use crate::sched::sim::player::Seek;
 use crate::sched::sim::policy::Policy;
 use crate::sched::sim::{LinkProfile, Player, Sim, ms};
@@ -11,6 +13,8 @@ const LEN: u64 = 256 << 20;
 const SEED: u64 = 0x1234_5678_9abc_def1;
 /// What is read at the start and after most seeks.
 const READ: u64 = 64 << 10;
+/// What is read at each place of a drag.
+const LOOK: u64 = 4096;
 
 /// One thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +112,32 @@ pub(crate) fn run<P: Policy>(workload: Workload, profile: LinkProfile, seed: u64
             player.seek(&mut sim, READ, READ);
         }
     }
+    outcome(sim, player, open, before)
+}
+
+/// Drags through `places`, each at its time from the start or once the one before is served, over `profile`,
+/// with so many percent of the link for foresight.
+#[cfg(test)]
+pub(crate) fn follow<P: Policy>(
+    places: &[(Micros, u64)],
+    profile: LinkProfile,
+    seed: u64,
+    foresight: u32,
+) -> Outcome {
+    let tune = |tunables: &mut Tunables| tunables.fetch.foresight_percent = foresight;
+    let mut sim = Sim::<P>::driven(LEN).profile(profile).bulk_lanes(2).seed(seed).tuned(tune);
+    let mut player = Player::open(&mut sim);
+    let open = player.seek(&mut sim, 0, READ).first;
+    let (before, start) = (player.seeks.len(), sim.now());
+    for (at, place) in places {
+        sim.run_for((start + *at).since(sim.now()));
+        player.seek(&mut sim, *place, LOOK);
+    }
+    outcome(sim, player, open, before)
+}
+
+/// What came of it, once all has ended: of the opening, and of the seeks after the first `before`.
+fn outcome<P: Policy>(mut sim: Sim<P>, mut player: Player, open: Micros, before: usize) -> Outcome {
     sim.run_for(ms(1100));
     Outcome {
         open,
@@ -144,7 +174,7 @@ fn drag<P: Policy>(sim: &mut Sim<P>, player: &mut Player, places: &mut Places) {
     let start = sim.now();
     for i in 0..60 {
         sim.run_for((start + ms(50 * i)).since(sim.now()));
-        player.seek(sim, 10_000_000 + i * 4_000_000 + places.next() % 100_000, 4096);
+        player.seek(sim, 10_000_000 + i * 4_000_000 + places.next() % 100_000, LOOK);
     }
 }
 

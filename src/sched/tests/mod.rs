@@ -16,6 +16,7 @@ mod playing;
 mod random;
 mod recovering;
 mod resets;
+mod scrubbing;
 mod searching;
 mod seeking;
 mod shuttling;

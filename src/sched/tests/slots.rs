@@ -221,6 +221,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("resource", include_str!("../resource.rs")),
     ("retry", include_str!("../retry.rs")),
     ("runs", include_str!("../runs.rs")),
+    ("scrub", include_str!("../scrub.rs")),
     ("segment_map", include_str!("../segment_map.rs")),
     ("size", include_str!("../size.rs")),
     ("spare", include_str!("../spare.rs")),

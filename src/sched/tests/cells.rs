@@ -64,3 +64,13 @@ fn p1_equal_seeds_give_equal_worlds() {
     assert_eq!(run(3), run(3));
     assert_ne!(run(3), run(4));
 }
+
+/// Head, tail, and on at the head: what was asked for there came in the meantime.
+#[test]
+fn p3_going_back_to_the_head_after_a_look_at_the_tail_is_free() {
+    for profile in LinkProfile::ALL {
+        let ours = run::<Scheduler>(Workload::Tail, profile, 0);
+        let back = ours.seeks.last().map(|seek| seek.all);
+        assert!(back <= Some(ms(1)), "{}: {ours:?}", profile.name);
+    }
+}

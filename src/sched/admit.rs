@@ -23,10 +23,6 @@ use crate::sched::spare::Spare;
 use crate::sched::timer::Timer;
 use crate::time::Micros;
 
-/// Connections that blocked reads take turns over: a seek finds one idle while the other is busy with what
-/// the seek before asked for, and each is used often enough to keep its window open.
-pub(super) const DEMAND_CONNECTIONS: usize = 2;
-
 /// One origin: its queue, its connections, what was measured.
 #[derive(Debug, Default)]
 pub(crate) struct Origin {
@@ -46,8 +42,10 @@ pub(crate) struct Origin {
     pub(crate) paused_until: Option<Micros>,
     /// The connection that is made before a blocked read needs it.
     pub(super) spare: Spare,
-    lanes: BTreeMap<Lane, Connections>,
-    next_bulk: u8,
+    /// What it has by way of connections.
+    pub(super) lanes: BTreeMap<Lane, Connections>,
+    /// The bulk lane whose turn it is.
+    pub(super) next_bulk: u8,
 }
 
 impl Origin {
@@ -62,8 +60,7 @@ impl Origin {
     }
 
     fn expected(&self, lane: Lane) -> Micros {
-        let warm =
-            self.connections(lane).has_idle() || (lane == Lane::Demand && self.spare.is_ready());
+        let warm = self.has_idle(lane) || (lane == Lane::Demand && self.spare.is_ready());
         let link = self.link();
         let alone = if warm { link.first_byte } else { link.cold };
         alone + self.estimator.queue()
@@ -71,12 +68,7 @@ impl Origin {
 
     /// Whether one connection carries all requests of a lane at once (HTTP/2).
     pub(crate) fn is_multiplexed(&self) -> bool {
-        self.connections(Lane::Demand).is_multiplexed()
-    }
-
-    /// What is known about the connections of `lane`.
-    pub(super) fn connections(&self, lane: Lane) -> Connections {
-        self.lanes.get(&lane).copied().unwrap_or_default()
+        self.lanes.get(&Lane::Demand).is_some_and(Connections::is_multiplexed)
     }
 
     /// A request goes out over `lane` and takes a connection there, if there is one.
@@ -115,7 +107,7 @@ impl Origin {
             self.estimator.body_ended(now, meter.rate());
         }
         if matches!(outcome, FetchOutcome::Complete) {
-            self.lanes.entry(fetch.lane).or_default().returned();
+            self.lanes.entry(fetch.lane).or_default().returned(now);
         }
     }
 
@@ -132,20 +124,6 @@ impl Origin {
         self.bucket.take(now, budget::PER_ORIGIN * share);
         self.hedging.sent(late, now, config);
         resource.hedges += u64::from(late.is_some());
-    }
-
-    /// Blocked reads have a lane of their own; the rest takes turns over the others. While the only
-    /// connection of that lane is busy, near read-ahead makes the second one: the next seek finds it warm.
-    /// `busy` is how many requests run over the lane of blocked reads.
-    pub(super) fn lane(&mut self, class: Class, busy: usize, bulk_lanes: u8) -> Lane {
-        let idle = self.connections(Lane::Demand).has_idle();
-        let second = class <= Class::Near && busy > 0 && busy < DEMAND_CONNECTIONS && !idle;
-        if class <= Class::FirstWindow || second {
-            return Lane::Demand;
-        }
-        let lane = Lane::Bulk(self.next_bulk);
-        self.next_bulk = (self.next_bulk + 1) % bulk_lanes;
-        lane
     }
 }
 
@@ -301,12 +279,12 @@ impl Scheduler {
         let attempt = resource.retries.attempt(range);
         resource.map.take(range, id);
         let urgency = if resource.probed { class } else { Class::Blocked };
-        let busy = self.fetches.over(origin_id, Lane::Demand);
+        let running = |lane| self.fetches.over(origin_id, lane);
         origin.sent(resource, late, self.now, &self.tunables.hedging);
         let lane = match rival.and_then(|rival| self.fetches.one(rival)) {
-            Some(rival) => origin.other_lane(rival.lane, self.bulk_lanes),
+            Some(rival) => origin.other_lane(rival.lane, &running, self.bulk_lanes),
             None if segment.is_foretold() => Lane::Demand,
-            None => origin.lane(urgency, busy, self.bulk_lanes),
+            None => origin.lane(urgency, self.now, &running, self.bulk_lanes),
         };
         resource.probed = true;
         let reader = segment.reader.filter(|_| !segment.is_foretold());

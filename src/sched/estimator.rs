@@ -26,6 +26,8 @@ const FADE: f64 = 0.5;
 const RAMP: Micros = Micros::from_millis(500);
 /// Bytes that a new or idle connection sends at once: ten packets.
 pub(crate) const FIRST_FLIGHT: u64 = 14 << 10;
+/// A sender takes an ack for overdue, or itself for idle, so long after a round trip.
+const SENDER_TIMEOUT: Micros = Micros::from_millis(200);
 
 /// Bytes per second over the time in which bytes were coming.
 #[derive(Debug, Clone, Default)]
@@ -236,6 +238,13 @@ impl Link {
     pub(crate) fn ramp(&self) -> Micros {
         let full = (self.bytes_per_round_trip() as u64 / FIRST_FLIGHT).max(1);
         Micros(self.round_trip.0.saturating_mul(u64::from(full.ilog2())))
+    }
+
+    /// How long a connection takes to open its window again that was idle for `idle`: its sender has halved it for
+    /// each timeout gone by.
+    pub(crate) fn ramp_after(&self, idle: Micros) -> Micros {
+        let halved = idle.0 / (self.round_trip + SENDER_TIMEOUT).0;
+        self.ramp().min(Micros(self.round_trip.0.saturating_mul(halved)))
     }
 
     /// How long `bytes` take at `rate` bytes per second.

@@ -15,11 +15,11 @@
 
 use crate::byte_range::ByteRange;
 use crate::config::HedgingConfig;
-use crate::ids::{FetchId, Lane, OriginId, ReaderId, ResourceId};
+use crate::ids::{FetchId, OriginId, ReaderId, ResourceId};
 use crate::sched::Scheduler;
 use crate::sched::admit::Origin;
 use crate::sched::estimator::Link;
-use crate::sched::event::{Action, Class, FetchOutcome, Remedy};
+use crate::sched::event::{Action, FetchOutcome, Remedy};
 use crate::sched::inflight::Fetch;
 use crate::sched::judge;
 use crate::sched::resource::{Resource, Transfer};
@@ -223,7 +223,7 @@ impl Scheduler {
             if fetch.answered.is_some() && silent_from(fetch, origin, config, 1) > self.now {
                 return false;
             }
-            asked |= fetch.rival.is_some();
+            asked |= fetch.rival.is_some_and(|rival| self.fetches.one(rival).is_some());
         }
         asked
     }
@@ -324,16 +324,6 @@ fn silent_from(fetch: &Fetch, origin: &Origin, config: &HedgingConfig, patience:
     }
     let usual = silence.max(origin.estimator.p95().unwrap_or_default());
     fetch.started + times(usual) + fetch.expected.since(link.first_byte)
-}
-
-impl Origin {
-    /// A lane for a second request beside one on `lane`.
-    pub(crate) fn other_lane(&mut self, lane: Lane, bulk_lanes: u8) -> Lane {
-        match lane {
-            Lane::Demand => self.lane(Class::Fill, 0, bulk_lanes),
-            Lane::Bulk(_) => Lane::Demand,
-        }
-    }
 }
 
 #[cfg(test)]

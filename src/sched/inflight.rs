@@ -123,40 +123,46 @@ impl Fetch {
 }
 
 /// What a lane of an origin has by way of connections.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Connections {
-    idle: u32,
+    /// Since when each idle one is that; the last one is taken first, as HTTP clients do.
+    idle: Vec<Micros>,
     /// Whether one connection carries all requests at once.
     multiplexed: bool,
 }
 
 impl Connections {
     /// Whether a request would probably find one.
-    pub(crate) fn has_idle(self) -> bool {
-        self.idle > 0 || self.multiplexed
+    pub(crate) fn has_idle(&self) -> bool {
+        !self.idle.is_empty() || self.multiplexed
     }
 
     /// Whether one connection carries all requests at once.
-    pub(crate) fn is_multiplexed(self) -> bool {
+    pub(crate) fn is_multiplexed(&self) -> bool {
         self.multiplexed
     }
 
     /// A request took one, if there was one.
     pub(crate) fn taken(&mut self) {
-        self.idle = self.idle.saturating_sub(1);
+        self.idle.pop();
     }
 
     /// A request had to make one: there was none idle after all.
     pub(crate) fn answered(&mut self, connection: ConnectionUse, multiplexed: bool) {
         self.multiplexed = multiplexed;
         if connection != ConnectionUse::Reused {
-            self.idle = 0;
+            self.idle.clear();
         }
     }
 
+    /// Since when the one is idle that a request would get.
+    pub(crate) fn idle_since(&self) -> Option<Micros> {
+        self.idle.last().copied()
+    }
+
     /// A body was read to its end: its connection can be used again.
-    pub(crate) fn returned(&mut self) {
-        self.idle += 1;
+    pub(crate) fn returned(&mut self, now: Micros) {
+        self.idle.push(now);
     }
 }
 
@@ -339,12 +345,14 @@ mod tests {
         let mut connections = Connections::default();
         connections.taken();
         assert!(!connections.has_idle());
-        connections.returned();
+        connections.returned(Micros(7));
         assert!(connections.has_idle());
+        assert_eq!(connections.idle_since(), Some(Micros(7)));
         connections.taken();
         assert!(!connections.has_idle());
-        connections.returned();
-        connections.returned();
+        assert_eq!(connections.idle_since(), None);
+        connections.returned(Micros(8));
+        connections.returned(Micros(9));
         connections.taken();
         assert!(connections.has_idle());
         connections.answered(ConnectionUse::Reused, false);

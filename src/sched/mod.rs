@@ -12,6 +12,7 @@
 //! | `queue`, `priority` | in which order; the only door to `StartFetch` |
 //! | `admit` | what may start now |
 //! | `spare` | which connections are made before they are needed |
+//! | `lanes` | over which connections |
 //! | `budget` | how often speculation may ask |
 //! | `judge` | wait or open; finish or cancel |
 //! | `scrub`, `forecast` | whether the user scrubs, where a drag goes, and what of it is fetched before |
@@ -32,6 +33,7 @@ mod forecast;
 mod hedge;
 mod inflight;
 mod judge;
+mod lanes;
 mod on_fetch;
 mod on_reader;
 mod on_resource;

@@ -140,7 +140,10 @@ impl Planner<'_> {
         }
         let size = match self.resource.cursors.one(reader).and_then(|c| c.stream.as_ref()) {
             Some(stream) if stream.hurried && !stream.confirmed => size::scrubbing(self.outlook),
-            Some(stream) => size::blocked(stream.last_size, stream.confirmed, self.outlook),
+            Some(stream) => {
+                let on = stream.confirmed && self.goes_on(at);
+                size::blocked(stream.last_size, on, self.outlook)
+            }
             None => size::first(self.outlook),
         };
         let free = |state| match state {
@@ -155,6 +158,11 @@ impl Planner<'_> {
             self.plan.segments.iter().map(|s| s.range.start).filter(|start| *start > at).min();
         let range = hole.until(next.unwrap_or(u64::MAX));
         self.want(range, Class::Blocked, since, Some(reader));
+    }
+
+    /// Whether a read at `at` goes on from what is there; it may also have jumped ahead in its window.
+    fn goes_on(&self, at: u64) -> bool {
+        at.checked_sub(1).is_none_or(|before| self.resource.map.is_covered_at(before))
     }
 
     /// What late fetches are to be helped out with, where no read is blocked at that very byte.

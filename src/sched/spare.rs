@@ -10,9 +10,10 @@
 
 use crate::ids::{Lane, OriginId, ResourceId, SpareId};
 use crate::sched::Scheduler;
-use crate::sched::admit::{DEMAND_CONNECTIONS, Origin};
+use crate::sched::admit::Origin;
 use crate::sched::budget::Bucket;
 use crate::sched::event::Action;
+use crate::sched::lanes::DEMAND_CONNECTIONS;
 use crate::sched::resource::Transfer;
 use crate::time::Micros;
 
@@ -101,9 +102,8 @@ impl Scheduler {
     }
 
     fn may_have_spare(&self, origin: &Origin) -> bool {
-        let connections = origin.connections(Lane::Demand);
         origin.spare.held.is_none()
-            && !connections.has_idle()
+            && !origin.has_idle(Lane::Demand)
             && origin.spare.quiet_until <= self.now
             && origin.spare.made.ready(self.now, PER_SECOND) <= self.now
             && origin.paused_until.is_none()

@@ -215,9 +215,15 @@ fn p7_what_was_told_to_stop_or_is_left_unread_is_not_late() {
 
 /// A second request is out, and the fetch beside it has been silent since `last`.
 fn is_dark(last: u64, change: impl FnOnce(&mut Fetch)) -> bool {
+    let first = Crawl::new().fetch;
+    is_dark_beside(first, last, change)
+}
+
+/// The same where the second request was sent beside `first`.
+fn is_dark_beside(first: FetchId, last: u64, change: impl FnOnce(&mut Fetch)) -> bool {
     let mut crawl = Crawl::new();
     crawl.running().last = Micros::from_millis(10_000);
-    crawl.running().rival = Some(FetchId(800));
+    crawl.running().rival = Some(first);
     crawl.beside(|fetch| {
         (fetch.rival, fetch.last) = (None, Micros::from_millis(last));
         change(fetch);
@@ -232,6 +238,10 @@ fn p7_a_body_that_comes_in_shows_that_the_link_is_alive() {
     assert!(is_dark(20_000, |fetch| fetch.origin = OriginId(2)));
     assert!(is_dark(20_000, |fetch| fetch.cancelled = true));
     assert!(is_dark(20_000, |fetch| fetch.answered = None));
+    assert!(
+        !is_dark_beside(FetchId(800), 19_750, |_| {}),
+        "its first is gone: it is no second one"
+    );
 }
 
 /// The one of `Crawl` was cut at 15 MB; the second request failed there. Whether its bytes were given back.

@@ -142,3 +142,21 @@ fn p4_read_ahead_doubles_the_last_request_of_its_stream() {
         assert_eq!(ranges, [ByteRange::at(MIB, 600_000)]);
     });
 }
+
+/// A read that jumps ahead in its window over a hole is a seek, not one that has outrun its read-ahead.
+#[test]
+fn p3_a_read_ahead_in_the_window_asks_for_no_more_than_a_seek_does() {
+    for (before, bytes) in [(true, 1_500_000), (false, 200_000)] {
+        plan_with(&[], 1, |planner| {
+            let cursor = planner.resource.cursors.one_mut(READER).expect("it was opened");
+            let stream = cursor.stream.as_mut().expect("it has read");
+            (stream.last_size, stream.confirmed) = (MIB, true);
+            if before {
+                planner.resource.map.cover(ByteRange::at(20 * MIB - 10, 10));
+            }
+            planner.open(NOW, READER, 20 * MIB, None);
+            let asked = planner.plan.segments.iter().map(|segment| segment.range.len());
+            assert_eq!(asked.collect::<Vec<_>>(), [bytes]);
+        });
+    }
+}

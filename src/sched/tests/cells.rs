@@ -37,6 +37,7 @@ fn p3_a_seek_of_a_player_in_full_play_waits_for_little_more_than_a_round_trip() 
     let round_trip = LinkProfile::A.round_trip;
     assert!(ours.first(0.5) <= within(round_trip, 1.25, 0), "{:?}", ours.first(0.5));
     assert!(ours.first(0.9) <= within(round_trip, 1.75, 0), "{:?}", ours.first(0.9));
+    assert!(ours.all(0.5) <= within(round_trip, 2.5, 0), "{:?}", ours.all(0.5));
 }
 
 #[test]

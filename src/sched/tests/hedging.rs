@@ -360,6 +360,19 @@ fn p7_a_second_request_that_fails_takes_nothing_from_the_first() {
     }
 }
 
+/// It has won, so that it is no second request any more.
+#[test]
+fn p7_a_second_request_that_falls_silent_after_it_has_won_is_doubled_in_turn() {
+    let (mut sim, reader, asked) = unanswered();
+    sim.run_until_ready(reader);
+    sim.stall(sim.requests[asked + 1].fetch);
+    let from = sim.now();
+    sim.play(reader, 1 << 40);
+    sim.run_for(ms(5000));
+    let longest = sim.waits_from(reader, from).into_iter().max().unwrap_or_default();
+    assert!(longest <= ms(510), "{longest:?}");
+}
+
 /// The user goes elsewhere while the two race: neither is left behind.
 #[test]
 fn p7_a_seek_away_ends_both() {

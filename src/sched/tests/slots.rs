@@ -210,6 +210,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("hedge", include_str!("../hedge.rs")),
     ("inflight", include_str!("../inflight.rs")),
     ("judge", include_str!("../judge.rs")),
+    ("lanes", include_str!("../lanes.rs")),
     ("on_fetch", include_str!("../on_fetch.rs")),
     ("on_reader", include_str!("../on_reader.rs")),
     ("on_resource", include_str!("../on_resource.rs")),

@@ -188,6 +188,61 @@ fn p7_read_ahead_is_cut_only_if_its_reader_consumes_more() {
     assert_eq!((consumes(833_334), consumes(833_333)), (CUT, None));
 }
 
+/// 1.2 MB/s, read at 1 MB/s.
+#[test]
+fn p7_read_ahead_that_is_just_fast_enough_is_left_alone() {
+    let brings = |bytes| {
+        Crawl::after(|it| {
+            let mut meter = Meter::default();
+            meter.begin(Micros::from_millis(10_000));
+            meter.add(Micros::from_millis(15_000), bytes);
+            it.running().meter = meter;
+            it.peak = 1e9;
+            let declared =
+                Event::RateDeclared { resource: FILM, bytes_per_second: Some(1_000_000) };
+            it.scheduler.react(declared, &mut Vec::new());
+            it.late.blocked = false;
+        })
+    };
+    assert!(brings(5_999_990).is_some());
+    assert_eq!(brings(6_000_000), None);
+}
+
+/// Read-ahead is relieved before its reader gets there, if there is read-ahead.
+#[test]
+fn p7_silent_read_ahead_is_late_for_a_reader_that_will_come_to_it() {
+    let found = |enabled| {
+        let mut crawl = Crawl::new();
+        crawl.scheduler.tunables.readahead.enabled = enabled;
+        let resource = crawl.scheduler.resources.get_mut(&FILM).expect("it is open");
+        let cursor = resource.cursors.one_mut(MINE).expect("it reads");
+        cursor.demand = None;
+        cursor.stream.as_mut().expect("it has begun to read").confirmed = true;
+        crawl.scheduler.lateness(&crawl.scheduler.resources[&FILM], MINE, 0.0)
+    };
+    assert!(found(true).is_some_and(|(late, _)| !late.blocked));
+    assert_eq!(found(false), None);
+}
+
+/// Two readers wait for one request and a third one for another: each request is late once.
+#[test]
+fn p7_every_late_request_is_found_once() {
+    let mut scheduler = Scheduler::new(crate::config::Tunables::default(), 2, 1);
+    let mut tell = |event| scheduler.handle(Micros(0), event, &mut Vec::new());
+    let (resource, origin, len) = (FILM, HOST, Some(256 * MIB));
+    tell(Event::ResourceOpened { resource, origin, len, covered: Vec::new(), online: true });
+    for (name, at) in [(1, HEAD), (2, HEAD), (3, 100 * MIB)] {
+        let reader = ReaderId(name);
+        tell(Event::ReaderOpened { resource, reader, position: at });
+        let (demand, range, urgency) = (DemandId(name), ByteRange::at(at, 1), Urgency::Blocked);
+        tell(Event::Demand { reader, demand, range, urgency });
+    }
+    scheduler.now = Micros::from_millis(5000);
+    scheduler.find_late(FILM, &mut Vec::new());
+    let late: Vec<u64> = scheduler.resources[&FILM].late.iter().map(|late| late.from).collect();
+    assert_eq!(late, [HEAD, 100 * MIB]);
+}
+
 /// What is found out of all that: a split is no second request, and waits for its turn.
 #[test]
 fn p7_a_cut_costs_no_second_request_and_begins_past_the_byte_that_is_waited_for() {

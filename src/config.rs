@@ -111,7 +111,8 @@ pub struct FetchConfig {
     /// the origin a connection, and costs the seeks that find all others busy a round trip, with TLS two or three.
     pub preconnect: bool,
     /// Share of the link that may be spent on fetching where a drag of the scrub bar will be, in percent, 0 to
-    /// 100. Default 70. Larger makes more seeks of a drag hits, and wastes more when the hand turns; 0 turns it off.
+    /// 100. Default 70. Larger makes more seeks of a drag hits, and wastes more when the hand turns; 0 turns it off,
+    /// and so does turning read-ahead off.
     pub foresight_percent: u32,
 }
 

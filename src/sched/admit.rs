@@ -394,6 +394,24 @@ mod tests {
     }
 
     #[test]
+    fn p3_a_spare_connection_makes_requests_of_its_own_lane_cheap_alone() {
+        let mut origin = Origin::default();
+        origin.spare.made_ready();
+        assert_eq!(origin.expected(Lane::Demand), ms(80));
+        assert_eq!(origin.expected(Lane::Bulk(0)), ms(240));
+    }
+
+    #[test]
+    fn p3_what_stands_in_the_queue_comes_on_top_of_what_a_request_costs() {
+        let mut origin = Origin::default();
+        let loaded = |sent_under_load| Fetch { loaded: sent_under_load, ..fetch(Lane::Demand) };
+        origin.answered(ms(1040), &loaded(false), ConnectionUse::Reused, false);
+        origin.answered(ms(1070), &loaded(true), ConnectionUse::Reused, false);
+        origin.ended(ms(2000), &fetch(Lane::Demand), &FetchOutcome::Complete);
+        assert_eq!(origin.expected(Lane::Demand), ms(70), "30 ms more than alone");
+    }
+
+    #[test]
     fn n12_the_rate_of_a_short_body_counts_at_its_end() {
         let mut origin = Origin::default();
         let mut running = fetch(Lane::Demand);

@@ -37,6 +37,12 @@ impl Spare {
         matches!(self.held, Some((_, true)))
     }
 
+    /// One is open, whoever made it.
+    #[cfg(test)]
+    pub(crate) fn made_ready(&mut self) {
+        self.held = Some((SpareId(0), true));
+    }
+
     /// A request took it, open or still being made.
     pub(crate) fn take(&mut self) {
         self.held = None;

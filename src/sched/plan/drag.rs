@@ -21,6 +21,9 @@ const ASKED: usize = 2;
 impl Planner<'_> {
     /// Where drags will be.
     pub(super) fn foretold(&mut self) {
+        if !self.outlook.tunables.readahead.enabled {
+            return;
+        }
         let cursors = self.resource.cursors.all().filter(|(_, cursor)| cursor.scrub.is_on());
         let spots: Vec<(ReaderId, Spot)> = cursors
             .flat_map(|(id, cursor)| cursor.scrub.spots.wanted().map(move |spot| (id, spot)))

@@ -42,6 +42,24 @@ fn within(time: Micros, factor: f64, more: u64) -> Micros {
     Micros((time.0 as f64 * factor) as u64) + ms(more)
 }
 
+/// Even seeks that nobody has read ahead for: one request each, as without foresight.
+#[test]
+fn p8_with_read_ahead_turned_off_nothing_is_foretold() {
+    let mut sim = Sim::new(super::drags::LEN).profile(LinkProfile::A).bulk_lanes(2);
+    sim = sim.tuned(|tunables| {
+        tunables.readahead.enabled = false;
+        tunables.readahead.whole_file = 0;
+    });
+    let reader = sim.open_reader(0);
+    for nth in 0..30 {
+        sim.seek(reader, nth * 4_000_000);
+        sim.run_until_ready(reader);
+        sim.run_for(ms(20));
+    }
+    assert_eq!(sim.requests.len(), 30);
+    assert!(sim.requests.iter().all(|request| request.class == Class::Blocked));
+}
+
 /// The probe's drag: 60 seeks in 3 s, each up to 100 kB off a steady step. Seed 0 is its very own.
 #[test]
 fn p5_most_seeks_of_a_drag_are_foreseen() {

@@ -391,4 +391,55 @@ mod tests {
         assert_eq!(go(4 * MIB), WentFar(false));
         assert_eq!(go(3 * MIB - 1), WentFar(true));
     }
+
+    #[test]
+    fn p4_another_run_is_gone_back_to_where_it_is_much_nearer_or_the_one_left_is_out_of_reach() {
+        let config = ReadaheadConfig::default();
+        let start = |run: u64, reach: u64, from: u64, to: u64| {
+            let mut cursors = Cursors::default();
+            let reader = ReaderId(1);
+            cursors.open(reader, 0);
+            for (nth, place) in [run, from, to].into_iter().enumerate() {
+                let now = Micros::from_millis(1000 + 10 * nth as u64);
+                cursors.moved(reader, place, reach, true, now, &config);
+            }
+            cursors.one(reader)?.stream.as_ref().map(|stream| stream.start)
+        };
+        assert_eq!(start(0, 0, 2 * MIB, MIB), Some(2 * MIB), "a run that is as far is not");
+        let (near, from) = (MIB - (100 << 10), 2 * MIB + 9);
+        assert_eq!(start(near, 0, from, MIB), Some(near), "a run that is near is");
+        assert_eq!(start(10 * MIB, 4 * MIB, 5 * MIB, 13 * MIB), Some(10 * MIB));
+    }
+
+    #[test]
+    fn p4_a_jump_over_what_is_not_stored_is_no_reading_on() {
+        let config = ReadaheadConfig::default();
+        let confirmed = |read_on| {
+            let mut cursors = Cursors::default();
+            let reader = ReaderId(1);
+            cursors.open(reader, 0);
+            for position in [0, 5] {
+                cursors.moved(reader, position, 0, read_on, Micros(0), &config);
+            }
+            cursors.one(reader)?.stream.as_ref().map(|stream| stream.confirmed)
+        };
+        assert_eq!([true, false].map(confirmed), [true, false].map(Some));
+    }
+
+    #[test]
+    fn p4_what_is_read_ahead_of_the_other_run_belongs_to_it() {
+        let config = ReadaheadConfig::default();
+        let mut cursors = Cursors::default();
+        let reader = ReaderId(1);
+        cursors.open(reader, 0);
+        for round in 0..4 {
+            for place in [90 * MIB, 0] {
+                let now = Micros::from_millis(round * 1000);
+                cursors.moved(reader, place + round, 0, true, now, &config);
+            }
+        }
+        let cursor = cursors.one_mut(reader).expect("it was opened");
+        let mut start = |offset| cursor.stream_at(offset).map(|stream| stream.start / MIB);
+        assert_eq!([5, 89 * MIB, 95 * MIB].map(&mut start), [0, 0, 90].map(Some));
+    }
 }

@@ -429,4 +429,19 @@ mod tests {
         let primary: Vec<_> = windows.iter().map(|w| (w.reader.0, w.primary)).collect();
         assert_eq!(primary, [(2, true), (1, false)]);
     }
+
+    #[test]
+    fn p4_runs_have_the_parts_of_a_window_that_they_are_consumed_by() {
+        let stream = Stream::begin(0, Micros(0), &ReadaheadConfig::default());
+        let parts = |rates: &[Option<f64>]| {
+            let run = |rate: &Option<f64>| RunOf { stream: &stream, position: 0, rate: *rate };
+            let runs: Vec<_> = rates.iter().map(run).collect();
+            runs.iter().map(|run| part(&runs, run, Some(8e5))).collect::<Vec<_>>()
+        };
+        let of = |part: f64| (part, Some(8e5 * part));
+        assert_eq!(parts(&[Some(3e5), Some(1e5)]), [of(0.75), of(0.25)]);
+        assert_eq!(parts(&[Some(3e5), None]), [of(0.5); 2], "one is not known yet");
+        assert_eq!(parts(&[Some(0.0); 2]), [of(0.5); 2], "nobody reads");
+        assert_eq!(parts(&[Some(3e5)]), [of(1.0)]);
+    }
 }

@@ -87,3 +87,20 @@ fn p7_a_second_request_goes_over_another_lane() {
     assert_eq!(one.other_lane(Lane::Bulk(1), NOTHING, 2), Lane::Demand);
     assert_eq!(one.other_lane(Lane::Demand, NOTHING, 2), Lane::Bulk(0));
 }
+
+#[test]
+fn p7_a_second_request_goes_over_no_connection_of_the_lane_that_is_late() {
+    let mut one = origin(&[(Lane::Demand, 1000), (Lane::Bulk(0), 1100), (Lane::Bulk(1), 1200)]);
+    assert_eq!(one.other_lane(Lane::Bulk(1), NOTHING, 2), Lane::Bulk(0), "the last used");
+    assert_eq!(one.other_lane(Lane::Bulk(0), NOTHING, 2), Lane::Bulk(1));
+}
+
+#[test]
+fn p4_the_turns_of_the_bulk_lanes_go_on_for_ever() {
+    let all = |lane| usize::from(lane != Lane::Demand);
+    let mut one = Origin::default();
+    for n in 0..1000 {
+        let lane = one.lane(Class::Far, ms(9000), &all, 3);
+        assert_eq!(lane, Lane::Bulk((n % 3) as u8), "{n}");
+    }
+}

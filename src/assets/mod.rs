@@ -136,6 +136,11 @@ impl AssetStore {
         Ok(Lease::take(&self.inner, key, offline)?)
     }
 
+    /// Whether nothing of the asset `key` can be stored here; false where the disk does not tell.
+    pub(crate) fn is_unknown(&self, key: &AssetKey) -> bool {
+        matches!(is_there(&self.inner.layout.asset(key).folder, Kind::Folder), Ok(None))
+    }
+
     /// Pins the asset, or takes the pin away: a pinned one is never evicted, but can be removed. False if it is
     /// not stored.
     ///

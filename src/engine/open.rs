@@ -7,6 +7,7 @@ use std::collections::hash_map;
 use std::fs::File;
 
 use tokio::sync::watch;
+use tokio_util::sync::DropGuard;
 use url::Url;
 
 use crate::assets::{Acquired, AssetKey, Journal, Recovered};
@@ -14,6 +15,7 @@ use crate::byte_range::ByteRange;
 use crate::engine::resource::{Info, Resource};
 use crate::engine::shared::{Command, Entry, Shared};
 use crate::engine::source::{Place, Source};
+use crate::engine::spare;
 use crate::engine::writer::Job;
 use crate::error::{Error, StorageError};
 use crate::ids::OriginId;
@@ -63,12 +65,14 @@ pub(crate) async fn open(shared: &Arc<Shared>, source: Source) -> Result<Hold, E
         let shared = shared.clone();
         async move {
             match source.place.clone() {
-                Place::File(path) => open_file(shared, path).await,
+                Place::File(path) => Ok((open_file(shared, path).await?, None)),
                 Place::Http(url) => open_http(shared, url, source).await,
             }
         }
     };
-    let hold = shared.own.spawn(task).await.map_err(|_| Error::Cancelled)??;
+    let opened = shared.own.spawn(task).await.map_err(|_| Error::Cancelled)?;
+    // Until the first answer is there: its request takes the connection.
+    let (hold, _greeting) = opened?;
     hold.resource.opened().await?;
     Ok(hold)
 }
@@ -94,18 +98,26 @@ async fn open_file(shared: Arc<Shared>, path: std::path::PathBuf) -> Result<Hold
     Ok(Hold { shared, resource })
 }
 
-async fn open_http(shared: Arc<Shared>, url: Url, source: Source) -> Result<Hold, Error> {
+async fn open_http(
+    shared: Arc<Shared>,
+    url: Url,
+    source: Source,
+) -> Result<(Hold, Option<DropGuard>), Error> {
     let key = key_for(&shared, &url, source.key.clone())?;
     let target = source.target()?;
     let opening = match Opening::begin(&shared, &key, target.clone()).await {
-        Begun::Joined(hold) => return Ok(hold),
+        Begun::Joined(hold) => return Ok((hold, None)),
         Begun::First(opening) => opening,
     };
-    let found = {
-        let (store, key) = (shared.store.clone(), key.clone());
-        let offline = shared.config.offline;
-        let acquire = move || Found::acquire(&store, &key, offline);
-        shared.own.spawn_blocking(acquire).await.map_err(|_| Error::Cancelled)??
+    let (found, greeting) = {
+        let (own, shared) = (&shared.own, shared.clone());
+        let (key, target) = (key.clone(), target.clone());
+        let acquire = move || {
+            let unknown = shared.store.is_unknown(&key);
+            let greeting = if unknown { spare::greet(&shared, target) } else { None };
+            Found::acquire(&shared.store, &key, shared.config.offline).map(|it| (it, greeting))
+        };
+        own.spawn_blocking(acquire).await.map_err(|_| Error::Cancelled)??
     };
     if found.is_new() {
         // Room for it is made beside the opening, which never waits for that nor fails by it (A6).
@@ -123,7 +135,7 @@ async fn open_http(shared: Arc<Shared>, url: Url, source: Source) -> Result<Hold
     }
     let hold = opening.done(resource.clone());
     register(&shared, &resource)?;
-    Ok(hold)
+    Ok((hold, greeting))
 }
 
 pub(crate) fn key_for(

@@ -164,6 +164,11 @@ impl Shared {
         self.jobs.send(job).map_err(|_| Error::Cancelled)
     }
 
+    /// Whether connections are made before they are needed.
+    pub(crate) fn preconnects(&self) -> bool {
+        self.tunables.lock().fetch.preconnect
+    }
+
     /// Hands new tunables to the scheduler.
     pub(crate) fn tune(&self, tunables: Tunables) -> Result<(), Error> {
         tunables.validate()?;

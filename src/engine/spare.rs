@@ -1,8 +1,8 @@
-//! One spare connection, from `Preconnect` to `SpareGone`.
+//! Connections made before they are needed: a spare one, from `Preconnect` to `SpareGone`, and that of the first request.
 
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::engine::shared::Shared;
 use crate::ids::SpareId;
@@ -32,6 +32,23 @@ pub(crate) fn run(
         shared.sched(Event::SpareReady { spare });
         let _ = tokio::time::timeout(KEPT, cancel.cancelled()).await;
     }
+}
+
+/// Opens the connection of the very first request while the disk is still at work for it. Its request takes it;
+/// dropping the guard closes it otherwise.
+pub(crate) fn greet(shared: &Shared, target: Option<Arc<Target>>) -> Option<DropGuard> {
+    let (net, target) = (shared.net.clone()?, target?);
+    if !shared.preconnects() {
+        return None;
+    }
+    let cancel = CancellationToken::new();
+    let guard = cancel.clone().drop_guard();
+    shared.io.spawn(async move {
+        let kept = cancel.run_until_cancelled(net.preconnect(target)).await;
+        cancel.cancelled().await;
+        drop(kept);
+    });
+    Some(guard)
 }
 
 /// Tells the scheduler of the end when it is dropped.

@@ -63,6 +63,23 @@ fn p3_the_second_place_is_asked_for_over_a_connection_that_is_open_already() {
     assert_eq!(reading.join().unwrap(), 16);
 }
 
+/// A4, A5: what is stored whole is served without the network, and nobody knocks at the origin's door.
+#[test]
+fn a4_a_resource_that_is_stored_is_opened_and_read_without_a_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let origin = origin(100_000);
+    let play = || {
+        let engine = Engine::builder().store_dir(folder.path()).config(quick()).build().unwrap();
+        let session = open(&engine, &origin);
+        check_at(&mut session.reader(), 0, 100_000);
+        block_on(session.close());
+        origin.log().connections.len()
+    };
+    let first = play();
+    assert!(first >= 1);
+    assert_eq!([play(), play()], [first, first]);
+}
+
 #[test]
 fn d1_a_spare_connection_goes_with_its_session() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

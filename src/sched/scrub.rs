@@ -196,3 +196,6 @@ fn push<T>(kept: &mut VecDeque<T>, newest: T, most: usize) {
         kept.pop_front();
     }
 }
+
+#[cfg(test)]
+mod tests;

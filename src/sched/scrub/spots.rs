@@ -155,3 +155,6 @@ fn span(forecast: Forecast, most: u64, before: Option<ByteRange>) -> ByteRange {
     };
     before.filter(|before| before.covers(round(slack / 2))).unwrap_or(round(slack))
 }
+
+#[cfg(test)]
+mod tests;

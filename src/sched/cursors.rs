@@ -406,7 +406,7 @@ mod tests {
             cursors.one(reader)?.stream.as_ref().map(|stream| stream.start)
         };
         assert_eq!(start(0, 0, 2 * MIB, MIB), Some(2 * MIB), "a run that is as far is not");
-        let (near, from) = (MIB - (100 << 10), 2 * MIB + 9);
+        let (near, from) = (MIB - (100 << 10), 2 * MIB - 9);
         assert_eq!(start(near, 0, from, MIB), Some(near), "a run that is near is");
         assert_eq!(start(10 * MIB, 4 * MIB, 5 * MIB, 13 * MIB), Some(10 * MIB));
     }

@@ -1,8 +1,13 @@
 //! The planner's own decisions, each on a resource made for it.
 
 use super::*;
-use crate::ids::{OriginId, ResourceId};
+use crate::ids::{Lane, OriginId, ResourceId};
 use crate::sched::cursors::WentFar;
+use crate::sched::estimator::Meter;
+use crate::sched::inflight::Fetch;
+use crate::sched::scrub::Scrub;
+use crate::sched::scrub::spots::Spots;
+use crate::sched::segment_map::SegmentMap;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -13,7 +18,17 @@ const NOW: Micros = Micros::from_millis(1000);
 /// Asks a planner about a resource of which `covered` is stored, whose reader has begun at 0 and gone on to
 /// `at`. The link: 100 ms, 1 MB/s.
 fn plan_with<T>(covered: &[ByteRange], at: u64, ask: impl FnOnce(&mut Planner<'_>) -> T) -> T {
-    let (tunables, fetches) = (Tunables::default(), Inflight::default());
+    plan_over(&Inflight::default(), covered, at, ask)
+}
+
+/// The same while these fetches run.
+fn plan_over<T>(
+    fetches: &Inflight,
+    covered: &[ByteRange],
+    at: u64,
+    ask: impl FnOnce(&mut Planner<'_>) -> T,
+) -> T {
+    let tunables = Tunables::default();
     let mut resource = Resource::new(ResourceId(1), OriginId(1), Some(LEN), covered, true);
     resource.cursors.open(READER, 0);
     for position in [0, at] {
@@ -22,8 +37,7 @@ fn plan_with<T>(covered: &[ByteRange], at: u64, ask: impl FnOnce(&mut Planner<'_
     }
     let round_trip = Micros::from_millis(100);
     let link = Link { round_trip, first_byte: round_trip, cold: round_trip, flow: 1e6, path: 1e6 };
-    let outlook =
-        Outlook { now: NOW, tunables: &tunables, link, open: round_trip, fetches: &fetches };
+    let outlook = Outlook { now: NOW, tunables: &tunables, link, open: round_trip, fetches };
     let plan = Plan::default();
     ask(&mut Planner { resource: &mut resource, outlook: &outlook, plan })
 }
@@ -159,4 +173,95 @@ fn p3_a_read_ahead_in_the_window_asks_for_no_more_than_a_seek_does() {
             assert_eq!(asked.collect::<Vec<_>>(), [bytes]);
         });
     }
+}
+
+/// Which of these spots a drag fetches, on a map that was prepared. 150 kB may be in flight.
+fn foretold(spots: &[ByteRange], prepare: impl FnOnce(&mut SegmentMap)) -> Vec<ByteRange> {
+    plan_with(&[], 1, |planner| {
+        let spots = Spots::at(spots, NOW + Micros::from_millis(1000));
+        let cursor = planner.resource.cursors.one_mut(READER).expect("it was opened");
+        cursor.scrub = Scrub::foretelling(spots);
+        prepare(&mut planner.resource.map);
+        planner.foretold();
+        planner.plan.segments.iter().map(|segment| segment.range).collect()
+    })
+}
+
+#[test]
+fn p5_two_spots_are_in_flight_at_once_and_no_crumb_of_one() {
+    let spots = [1, 2, 3].map(|nth| ByteRange::at(nth * 10 * MIB, 40 * KIB));
+    assert_eq!(foretold(&spots, |_| {}), spots[..2]);
+    assert_eq!(foretold(&spots, |map| map.take(spots[0], FetchId(1))), spots[1..2]);
+    let rest = |bytes| ByteRange::new(spots[0].end - bytes, spots[0].end);
+    let left = |bytes| {
+        let stored = ByteRange::new(spots[0].start, rest(bytes).start);
+        foretold(&spots[..1], |map| {
+            map.cover(stored);
+        })
+    };
+    assert_eq!(left(16 * KIB), [rest(16 * KIB)]);
+    assert_eq!(left(16 * KIB - 1), [] as [ByteRange; 0]);
+}
+
+#[test]
+fn p5_spots_are_no_more_than_a_round_trip_and_a_half_brings_but_for_the_first() {
+    let spots = |bytes| [1, 2].map(|nth| ByteRange::at(nth * 10 * MIB, bytes));
+    assert_eq!(foretold(&spots(75_000), |_| {}), spots(75_000));
+    assert_eq!(foretold(&spots(75_001), |_| {}), spots(75_001)[..1]);
+    assert_eq!(foretold(&spots(200_000), |_| {}), spots(200_000)[..1]);
+}
+
+/// A fetch that was sent just now.
+fn sent() -> Fetch {
+    Fetch {
+        resource: ResourceId(1),
+        origin: OriginId(1),
+        lane: Lane::Demand,
+        class: Class::Blocked,
+        head: 0,
+        low: 0,
+        end: LEN,
+        body_end: LEN,
+        attempt: 1,
+        rival: None,
+        last_error: None,
+        started: NOW,
+        expected: Micros::from_millis(100),
+        loaded: false,
+        answered: None,
+        last: NOW,
+        received: 0,
+        fresh: 0,
+        meter: Meter::default(),
+        whole: false,
+        paused: false,
+        cancelled: false,
+        stale: false,
+    }
+}
+
+#[test]
+fn p5_a_place_of_a_drag_waits_only_for_two_others_that_are_about_to_come() {
+    let waits = |second: Fetch| {
+        let mut fetches = Inflight::default();
+        let ids = [sent(), second].map(|fetch| {
+            let id = fetches.next_id();
+            fetches.insert(id, fetch);
+            id
+        });
+        plan_over(&fetches, &[], 0, |planner| {
+            let cursor = planner.resource.cursors.one_mut(READER).expect("it was opened");
+            cursor.scrub = Scrub::foretelling(Spots::default());
+            for (id, place) in ids.into_iter().zip([10 * MIB, 20 * MIB]) {
+                cursor.scrub.asks(place);
+                planner.resource.map.take(ByteRange::at(place, MIB), id);
+            }
+            let waits = planner.is_asked_enough(READER, 30 * MIB);
+            assert_eq!(waits, planner.plan.reviews == [(READER, sent().overdue_at())]);
+            waits
+        })
+    };
+    assert!(waits(sent()));
+    assert!(!waits(Fetch { received: 1, ..sent() }), "it has come");
+    assert!(!waits(Fetch { cancelled: true, ..sent() }), "it will not come");
 }

@@ -151,3 +151,10 @@ fn p5_the_newest_places_are_kept() {
     scrub.asks(9);
     assert_eq!(scrub.asked().collect::<Vec<_>>(), [2, 3, 4, 5, 6, 7, 8, 9]);
 }
+
+impl Scrub {
+    /// A drag that foretells these.
+    pub(crate) fn foretelling(spots: Spots) -> Self {
+        Self { on: true, spots, ..Self::default() }
+    }
+}

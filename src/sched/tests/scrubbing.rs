@@ -42,6 +42,14 @@ fn within(time: Micros, factor: f64, more: u64) -> Micros {
     Micros((time.0 as f64 * factor) as u64) + ms(more)
 }
 
+/// A twentieth of the link: no spot can be paid from that.
+#[test]
+fn p8_with_little_to_spend_on_foresight_a_drag_goes_as_with_none() {
+    let [little, none] = [5, 0].map(|share| dragged(Hand::Steady, LinkProfile::A, 1, share));
+    assert_eq!(firsts(&little), firsts(&none));
+    assert_eq!(little[0].bytes, none[0].bytes);
+}
+
 /// Even seeks that nobody has read ahead for: one request each, as without foresight.
 #[test]
 fn p8_with_read_ahead_turned_off_nothing_is_foretold() {

@@ -85,8 +85,8 @@ fn p5_a_step_a_little_off_does_not_make_a_drag_by_small_steps_void() {
     let mut spots = Spots::default();
     let link = link(40, 40, PATH);
     for nth in 0..11 {
-        let off = if nth == 10 { 120_000 } else { 0 };
-        spots.sought(ms(nth * 100), nth * 200_000 + off, &link, 0.7);
+        let off = if nth == 10 { 150_000 } else { 0 };
+        spots.sought(ms(nth * 100), nth * 100_000 + off, &link, 0.7);
     }
     assert!(!spots.next.is_empty());
     spots.sought(ms(1100), 90_000_000, &link, 0.7);
@@ -147,4 +147,12 @@ fn p5_bytes_deep_in_an_answer_wait_for_its_window_and_the_link() {
     assert_eq!(time(43_008, false), 93_008);
     assert_eq!(time(43_007, true), 50_000 + 40_000 + 43_007);
     assert_eq!(time(43_008, true), 50_000 + 80_000 + 43_008);
+}
+
+impl Spots {
+    /// Some that are due then.
+    pub(crate) fn at(ranges: &[ByteRange], due: Micros) -> Self {
+        let spot = |(nth, range): (u64, &ByteRange)| Spot { nth, range: *range, due };
+        Self { next: (1..).zip(ranges).map(spot).collect(), ..Self::default() }
+    }
 }

@@ -14,6 +14,8 @@ use crate::time::Micros;
 const WAIT_FACTOR: f64 = 1.25;
 /// And up to so much more.
 const WAIT_EXTRA: Micros = Micros::from_millis(20);
+/// A body whose rate was not measured yet goes on so many times as fast as it began, at most.
+const OPENING: f64 = 2.0;
 /// Silence shorter than that says nothing: packets are lost and sent again, machines are busy.
 const STALL: Micros = Micros::from_millis(250);
 /// Nor does silence of so many round trips.
@@ -58,13 +60,23 @@ pub(crate) fn wait_or_open(at: u64, fetch: &Fetch, outlook: &Outlook<'_>) -> Ver
 /// longer than a stall will probably be silent as long again.
 fn time_to_reach(distance: u64, fetch: &Fetch, outlook: &Outlook<'_>) -> Micros {
     let now = outlook.now;
-    let transfer = Link::time_for(distance, fetch.meter.rate().unwrap_or(outlook.link.flow));
+    let transfer = Link::time_for(distance, rate(fetch, outlook));
     let stalled = |silent| if silent > stall(&outlook.link) { silent } else { Micros(0) };
     if fetch.is_streaming() {
         return transfer + stalled(now.since(fetch.last));
     }
     let waited = now.since(fetch.started);
     transfer + fetch.expected.since(waited).max(stalled(waited.since(fetch.expected)))
+}
+
+/// How fast `fetch` will probably be, in bytes per second. While that was not measured: like the others, but one
+/// that opens its window only doubles what it brought.
+fn rate(fetch: &Fetch, outlook: &Outlook<'_>) -> f64 {
+    let measured = fetch.meter.rate();
+    let age = fetch.answered.map(|at| outlook.now.since(at));
+    let old = age.filter(|age| measured.is_none() && *age >= outlook.link.round_trip);
+    let most = old.map_or(f64::INFINITY, |age| OPENING * fetch.received as f64 / age.as_secs_f64());
+    measured.unwrap_or(outlook.link.flow).min(most)
 }
 
 /// From when on silence of a fetch is a stall.

@@ -1,25 +1,33 @@
 //! Where a drag goes: from the seeks of one reader, the places of the next ones.
 //!
-//! Several simple extrapolations run side by side: lines and parabolas over the last few or the last
-//! dozen seeks, per seek or per time. Each is judged by how well it would have foretold the seeks that
-//! came since; the best one speaks. So a steady drag is averaged over many noisy seeks, one that speeds up
+//! Several simple extrapolations run side by side: lines, parabolas and arcs over the last few or the last
+//! thirty seeks. Each is judged by how well it would have foretold the seeks that came since; the best one
+//! speaks. So a steady drag is averaged over many noisy seeks, one that speeds up
 //! is bent, and a turn is followed within two seeks: a seek that nobody foretold even nearly makes all
 //! that was before it void. Nothing is foretold then until the seek after it was, so that random jumps
 //! are never followed.
 //!
 //! Pure arithmetic; knows nothing of fetches, maps or links. Positions are in bytes.
 
+mod fits;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 
 use crate::time::Micros;
+use fits::{Points, arc, line, parabola, swing};
 
-/// Seeks kept: enough to average the jitter of a hand, few enough to follow it.
-const KEPT: usize = 12;
-/// Judgements kept of each extrapolation: the median of five stands two outliers.
-const JUDGED: usize = 5;
+/// Seeks kept: enough to average the unrest of a hand. Where they go too far back, a shorter extrapolation speaks.
+const KEPT: usize = 30;
+/// Times between seeks kept: their median stands two pauses.
+const INTERVALS: usize = 5;
+/// Judgements kept of each extrapolation: enough that unrest alone makes none of them look best.
+const JUDGED: usize = 7;
+/// Least seeks from which it is seen that others were not told.
+const LEAST_SEEN: usize = 5;
+/// Most seeks in a row that were not told.
+const MOST_UNTOLD: usize = 4;
 /// How many seeks ahead an extrapolation is judged: as far as is fetched on most links.
 const JUDGED_AHEAD: usize = 2;
 /// A seek that is off by more than that share of its step, or of the last two, is a turn or a jump.
@@ -36,19 +44,26 @@ enum Expert {
     Line(usize),
     /// A parabola: steps that grow or shrink.
     Bend(usize),
+    /// A piece of a sine: a hand that slows down for a turn.
+    Arc(usize),
     /// Each step a mix of the two before, as in the swing of a hand that turns back.
     Swing(usize),
 }
 
 /// The simplest first: it wins ties.
-const EXPERTS: [Expert; 8] = [
+const EXPERTS: [Expert; 13] = [
     Expert::Line(2),
     Expert::Line(4),
     Expert::Line(7),
-    Expert::Line(KEPT),
+    Expert::Line(12),
     Expert::Bend(4),
     Expert::Bend(7),
+    Expert::Bend(12),
+    Expert::Bend(20),
     Expert::Bend(KEPT),
+    Expert::Arc(12),
+    Expert::Arc(20),
+    Expert::Arc(KEPT),
     Expert::Swing(8),
 ];
 
@@ -81,7 +96,7 @@ impl Forecaster {
     pub(crate) fn saw(&mut self, now: Micros, position: u64, wild: u64) {
         let position = position as f64;
         if let Some(last) = self.last.replace(now) {
-            push(&mut self.intervals, now.since(last), JUDGED);
+            push(&mut self.intervals, now.since(last), INTERVALS);
         }
         let next: Vec<Option<f64>> =
             EXPERTS.iter().map(|expert| self.ahead_of(*expert, 0, 1)).collect();
@@ -98,6 +113,41 @@ impl Forecaster {
             self.judge(position, &next);
         }
         push(&mut self.seen, position, KEPT);
+    }
+
+    /// Seeks that were not told, because they led to where the reader was already, are taken to have gone where
+    /// they were foretold: if they fit into the time, and explain why it is at `position` now. Returns how many.
+    pub(crate) fn fill(&mut self, now: Micros, position: u64, wild: u64) -> u64 {
+        let usual = self.interval().0;
+        let since = self.last.map_or(0, |last| now.since(last).0);
+        let steps = (since + usual / 2).checked_div(usual).unwrap_or(0) as usize;
+        if self.seen.len() < LEAST_SEEN || !(2..=MOST_UNTOLD + 1).contains(&steps) {
+            return 0;
+        }
+        let (Some((one, _)), Some((all, expert))) =
+            (self.nearest(1, position), self.nearest(steps, position))
+        else {
+            return 0;
+        };
+        if one <= wild as f64 / 2.0 || all > one / 4.0 {
+            return 0;
+        }
+        let untold: Vec<f64> =
+            (1..steps).filter_map(|ahead| self.ahead_of(expert, 0, ahead)).collect();
+        for place in untold {
+            push(&mut self.seen, place, KEPT);
+        }
+        self.last = Some(Micros(now.0 - usual));
+        steps as u64 - 1
+    }
+
+    /// How far from `position` the extrapolation is that is nearest to it so many seeks `ahead`.
+    fn nearest(&self, ahead: usize, position: u64) -> Option<(f64, Expert)> {
+        let off = |expert: &Expert| {
+            let told = self.ahead_of(*expert, 0, ahead)?;
+            Some(((told - position as f64).abs(), *expert))
+        };
+        EXPERTS.iter().filter_map(off).min_by(|a, b| a.0.total_cmp(&b.0))
     }
 
     /// The seek `ahead`, from 1 on; `None` while nothing can be foretold to within `most` bytes.
@@ -160,69 +210,10 @@ impl Forecaster {
         match expert {
             Expert::Line(count) => line(&last(count), goal),
             Expert::Bend(count) => parabola(&last(count), goal),
+            Expert::Arc(count) => arc(&last(count), goal),
             Expert::Swing(count) => swing(&last(count), ahead),
         }
     }
-}
-
-/// Points, by their first coordinate.
-type Points = Vec<(f64, f64)>;
-
-fn sum(points: &Points, term: impl Fn(f64, f64) -> f64) -> f64 {
-    points.iter().map(|(x, y)| term(*x, *y)).sum()
-}
-
-/// The means of both coordinates, and how far the first ones spread; `None` for less than two points.
-fn moments(points: &Points) -> Option<(f64, f64, f64)> {
-    let count = points.len() as f64;
-    let (middle, mean) = (sum(points, |x, _| x) / count, sum(points, |_, y| y) / count);
-    let spread = sum(points, |x, _| (x - middle).powi(2));
-    (spread > 0.0).then_some((middle, mean, spread))
-}
-
-/// The value at `x` of the line that fits `points` best.
-fn line(points: &Points, x: f64) -> Option<f64> {
-    let (middle, mean, spread) = moments(points)?;
-    let slope = sum(points, |x, y| (x - middle) * (y - mean)) / spread;
-    Some(mean + slope * (x - middle))
-}
-
-/// The value at `x` of the parabola that fits `points` best: the line, and a bow that is orthogonal to it
-/// over the points, which are equally far apart.
-fn parabola(points: &Points, x: f64) -> Option<f64> {
-    if points.len() < 3 {
-        return None;
-    }
-    let (middle, mean, spread) = moments(points)?;
-    let flat = spread / points.len() as f64;
-    let bow = |x: f64| (x - middle).powi(2) - flat;
-    let bowed = sum(points, |x, _| bow(x).powi(2));
-    let bend = sum(points, |x, y| bow(x) * (y - mean)) / bowed;
-    Some(line(points, x)? + bend * bow(x))
-}
-
-/// The last of `points` and `ahead` more steps, each the same mix of the two before it: the mix that
-/// fits the steps among `points` best.
-fn swing(points: &Points, ahead: usize) -> Option<f64> {
-    let steps: Vec<f64> = points.windows(2).map(|pair| pair[1].1 - pair[0].1).collect();
-    if steps.len() < 4 {
-        return None;
-    }
-    let dot =
-        |a: usize, b: usize| -> f64 { steps.windows(3).map(|three| three[a] * three[b]).sum() };
-    let det = dot(1, 1) * dot(0, 0) - dot(0, 1).powi(2);
-    if det <= dot(1, 1) * dot(0, 0) * 1e-9 {
-        return None;
-    }
-    let newer = (dot(1, 2) * dot(0, 0) - dot(0, 2) * dot(0, 1)) / det;
-    let older = (dot(0, 2) * dot(1, 1) - dot(1, 2) * dot(0, 1)) / det;
-    let (mut before, mut step) = (steps[steps.len() - 2], steps[steps.len() - 1]);
-    let mut place = points.last()?.1;
-    for _ in 0..ahead {
-        (before, step) = (step, newer * step + older * before);
-        place += step;
-    }
-    Some(place)
 }
 
 /// Keeps the newest `most`.

@@ -1,5 +1,6 @@
 //! The forecaster alone, on generated drags that nothing was tuned on.
 
+use super::fits::{Points, arc, line, parabola, swing};
 use super::*;
 use crate::sched::tests::drags::{HELD_OUT, Hand, drag};
 
@@ -121,6 +122,26 @@ fn the_time_between_seeks_is_their_median_so_that_a_pause_changes_nothing() {
     assert_eq!((next.due, next.position), (Micros::from_millis(1050), 24 << 20));
 }
 
+/// Where a drag turns it stays for a while: seeks within what was just read are not told. It goes on as before
+/// when it leaves, as many seeks further as fit into the time.
+#[test]
+fn p5_seeks_that_were_not_told_are_counted() {
+    let place = |nth: u64| (100 << 20) - 90_000 * nth.abs_diff(20).pow(2);
+    let at = |nth: u64| Micros::from_millis(50 * nth);
+    let mut forecaster = Forecaster::default();
+    for nth in 0..20 {
+        assert_eq!(forecaster.fill(at(nth), place(nth), 384 * KIB), 0);
+        forecaster.saw(at(nth), place(nth), 384 * KIB);
+    }
+    assert_eq!(forecaster.fill(at(24), place(20), 384 * KIB), 0, "it rested");
+    assert_eq!(forecaster.fill(at(40), place(40), 384 * KIB), 0, "too long ago");
+    assert_eq!(forecaster.fill(at(23), place(23), 384 * KIB), 3);
+    forecaster.saw(at(23), place(23), 384 * KIB);
+    assert_eq!(forecaster.interval(), at(1));
+    let next = forecaster.ahead(1, MOST).map(|next| (next.due, next.position.abs_diff(place(24))));
+    assert!(next.is_some_and(|(due, off)| due == at(24) && off <= 1), "{next:?}");
+}
+
 #[test]
 fn nothing_is_foretold_before_the_start() {
     let mut forecaster = Forecaster::default();
@@ -144,6 +165,15 @@ fn each_extrapolation_is_exact_for_what_it_is_made_for() {
     near(parabola(&points(|x| 5.0 + 3.0 * x * x), 9.0), 248.0);
     let pendulum = |x: f64| 1e6 * (x / 5.0).cos();
     near(swing(&points(pendulum), 2), pendulum(8.0));
+    let sine = |turn: f64| move |x: f64| 1e6 + 1e5 * (turn * (x - 3.0)).sin();
+    let many =
+        |value: &dyn Fn(f64) -> f64| (0..30).map(|x| (f64::from(x), value(f64::from(x)))).collect();
+    for turn in [0.03, 0.05, 0.08] {
+        let told = arc(&many(&sine(turn)), 31.0);
+        let off = told.map(|told| (told - sine(turn)(31.0)).abs());
+        assert!(off.is_some_and(|off| off < 100.0), "{turn}: {off:?}");
+    }
+    assert_eq!(arc(&points(pendulum), 2.0), None, "seven points are too few");
     assert_eq!(line(&points(|_| 0.0)[..1].to_vec(), 1.0), None);
     assert_eq!(parabola(&points(|_| 0.0)[..2].to_vec(), 1.0), None);
     assert_eq!(swing(&points(|x| x)[..4].to_vec(), 1), None);

@@ -1,5 +1,7 @@
 //! What players and listeners do, as the probe on the real link does it: the same places, reads and rests.
 
+use std::f64::consts::FRAC_PI_2;
+
 #[cfg(test)]
 use crate::config::Tunables;
 use crate::sched::sim::player::Seek;
@@ -25,6 +27,10 @@ pub(crate) enum Workload {
     Busy,
     /// A drag of the scrub bar: 60 seeks in 3 s, 4 KiB read at each.
     Drag,
+    /// The same, slowly at first.
+    DragFaster,
+    /// There and half the way back, slowing down for the turn.
+    DragBack,
     /// Skips of 160 KB onwards, then back over played ground.
     Skip,
     /// Head, tail, head again, as demuxers open.
@@ -33,7 +39,15 @@ pub(crate) enum Workload {
 
 impl Workload {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] = [Self::Far, Self::Busy, Self::Drag, Self::Skip, Self::Tail];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Far,
+        Self::Busy,
+        Self::Drag,
+        Self::DragFaster,
+        Self::DragBack,
+        Self::Skip,
+        Self::Tail,
+    ];
 
     /// What it is called.
     pub(crate) fn name(self) -> &'static str {
@@ -41,6 +55,8 @@ impl Workload {
             Self::Far => "far",
             Self::Busy => "busy",
             Self::Drag => "drag",
+            Self::DragFaster => "drag-faster",
+            Self::DragBack => "drag-back",
             Self::Skip => "skip",
             Self::Tail => "tail",
         }
@@ -106,6 +122,13 @@ pub(crate) fn run<P: Policy>(workload: Workload, profile: LinkProfile, seed: u64
         Workload::Far => far(&mut sim, &mut player, &mut places),
         Workload::Busy => busy(&mut sim, &mut player, &mut places, profile),
         Workload::Drag => drag(&mut sim, &mut player, &mut places),
+        Workload::DragFaster => {
+            bent(&mut sim, &mut player, &mut places, |x| 0.04 + 0.88 * x * x);
+        }
+        Workload::DragBack => {
+            let way = |x: f64| 0.04 + 0.8 * (x * 1.5 * FRAC_PI_2).sin();
+            bent(&mut sim, &mut player, &mut places, way);
+        }
         Workload::Skip => skip(&mut sim, &mut player),
         Workload::Tail => {
             player.seek(&mut sim, LEN - 200_000, 200_000);
@@ -175,6 +198,22 @@ fn drag<P: Policy>(sim: &mut Sim<P>, player: &mut Player, places: &mut Places) {
     for i in 0..60 {
         sim.run_for((start + ms(50 * i)).since(sim.now()));
         player.seek(sim, 10_000_000 + i * 4_000_000 + places.next() % 100_000, LOOK);
+    }
+}
+
+/// A drag along `way`, which tells the share of the bar for the share of the time.
+fn bent<P: Policy>(
+    sim: &mut Sim<P>,
+    player: &mut Player,
+    places: &mut Places,
+    way: fn(f64) -> f64,
+) {
+    sim.run_for(ms(500));
+    let start = sim.now();
+    for i in 0..60 {
+        sim.run_for((start + ms(50 * i)).since(sim.now()));
+        let place = (way(i as f64 / 60.0) * LEN as f64) as u64;
+        player.seek(sim, place + places.next() % 100_000, LOOK);
     }
 }
 

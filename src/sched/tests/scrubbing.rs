@@ -83,6 +83,24 @@ fn p5_most_seeks_of_a_drag_are_foreseen() {
     }
 }
 
+/// The probe's other drags, with the same unrest: slowly at first, and slowing down for a turn.
+#[test]
+fn p5_most_seeks_of_an_unquiet_drag_that_bends_are_foreseen() {
+    for workload in [Workload::DragFaster, Workload::DragBack] {
+        let runs: Vec<Outcome> = (HELD_OUT..HELD_OUT + 10)
+            .chain([0])
+            .map(|seed| run::<Scheduler>(workload, LinkProfile::A, seed))
+            .collect();
+        let round_trip = LinkProfile::A.round_trip;
+        let [median, most] = [0.5, 0.9].map(|share| quantile(&runs, share));
+        assert!(median <= within(round_trip, 0.8, 0), "{workload:?}: {median:?}");
+        assert!(most <= within(round_trip, 1.2, 0), "{workload:?}: {most:?}");
+        for one in &runs {
+            assert!(one.bytes <= 12_000_000, "{workload:?}: {}", one.bytes);
+        }
+    }
+}
+
 #[test]
 fn p5_drags_that_bend_and_turn_are_foreseen_too() {
     for hand in [Hand::SpeedingUp, Hand::SlowingDown, Hand::Turning, Hand::Swinging] {

@@ -1,4 +1,4 @@
-//! Drags of the scrub bar over faithful links, on seeds that nothing was tuned on.
+//! P5: Drags of the scrub bar over faithful links, on seeds that nothing was tuned on.
 
 use super::drags::{HELD_OUT, Hand, LEN, drag};
 use super::{KIB, MIB};

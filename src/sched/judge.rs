@@ -208,6 +208,22 @@ mod tests {
         assert_eq!(verdict(MIB, &fetch(MIB), ms(90_000)), near);
     }
 
+    /// 100 kB ahead of a body whose rate was not measured: at the link's rate they take 100 ms.
+    #[test]
+    fn p3_a_body_that_opens_its_window_only_doubles_what_it_brought() {
+        let begun =
+            |answered, received| Fetch { answered: Some(ms(answered)), received, ..fetch(MIB) };
+        let at = MIB + 100_000;
+        // For a round trip it counts as fast as the others.
+        assert_eq!(verdict(at, &begun(901, 20_000), ms(1000)), REVIEWED);
+        // 20 kB in 100 ms: 400 kB/s at most from here on, which is 250 ms.
+        assert_eq!(verdict(at, &begun(900, 20_000), ms(1000)), Verdict::Open);
+        // 690 kB/s at least bring them within 145 ms.
+        assert_eq!(verdict(at, &begun(900, 34_500), ms(1000)), REVIEWED);
+        assert_eq!(verdict(at, &begun(900, 34_400), ms(1000)), Verdict::Open);
+        assert_eq!(verdict(at, &begun(800, MIB), ms(1000)), REVIEWED);
+    }
+
     #[test]
     fn p3_silence_counts_once_it_is_a_stall() {
         let at = MIB + 100_000;

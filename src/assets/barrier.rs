@@ -9,6 +9,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crate::byte_range::ByteRange;
 use crate::error::StorageError;
+use crate::storage::disk::{Depth, Disk};
+use crate::sync::Arc;
 
 use super::layout::sync_folder;
 
@@ -28,6 +30,7 @@ pub(crate) enum Half {
 #[derive(Debug)]
 #[must_use = "until it has run, nothing received since the last one survives a power loss"]
 pub(crate) struct Barrier {
+    pub(super) disk: Arc<dyn Disk>,
     pub(super) file: File,
     pub(super) path: PathBuf,
     /// Folders whose names must be proof too, the innermost first.
@@ -83,9 +86,14 @@ pub(super) struct InFlight {
 
 impl Barrier {
     /// A job to run, and the journal's view of it.
-    pub(super) fn new(file: File, path: PathBuf, ticket: Ticket) -> (Self, InFlight) {
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        file: File,
+        path: PathBuf,
+        ticket: Ticket,
+    ) -> (Self, InFlight) {
         let (sender, told) = sync_channel(1);
-        (Self { file, path, folders: Vec::new(), ticket, told: sender }, InFlight { told })
+        (Self { disk, file, path, folders: Vec::new(), ticket, told: sender }, InFlight { told })
     }
 
     /// The same, which also makes the names in `folders` proof.
@@ -95,13 +103,15 @@ impl Barrier {
 
     /// Syncs. Blocks for milliseconds to seconds.
     pub(crate) fn sync(self) -> SyncedBarrier {
-        let result = match self.ticket.half {
-            Half::Data => self.file.sync_data(),
+        let depth = match self.ticket.half {
+            Half::Data => Depth::Data,
             // The log may have grown, and its length must be proof too.
-            Half::Log { .. } => self.file.sync_all(),
+            Half::Log { .. } => Depth::All,
         };
+        let result = self.disk.sync(&self.file, depth);
         let failed = |error| StorageError::new("syncing", error).at(&self.path);
-        let named = |()| self.folders.iter().try_for_each(|folder| sync_folder(folder));
+        let named =
+            |()| self.folders.iter().try_for_each(|folder| sync_folder(&*self.disk, folder));
         let result = result.map_err(failed).and_then(named);
         self.finish(result)
     }

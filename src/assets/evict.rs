@@ -14,6 +14,7 @@ use super::list::{AssetInfo, Entry, children, entries, info, key_of};
 use super::lock::{Hold, StoreLock, is_held_here};
 use crate::error::{Error, StorageError};
 use crate::storage::atomic::TEMPORARY_PREFIX;
+use crate::storage::disk::Disk;
 use crate::sync::{AtomicU64, Ordering};
 
 /// What [`AssetStore::evict`] did.
@@ -110,10 +111,12 @@ impl AssetStore {
             if seen.is_some() && last_used.is_some_and(|at| Some(at) > seen) {
                 return Ok(Removed::Busy);
             }
-            let Some(_hold) = Hold::take_under(&alone, &paths)? else { return Ok(Removed::Busy) };
+            let Some(_hold) = Hold::take_under(layout, &alone, &paths)? else {
+                return Ok(Removed::Busy);
+            };
             let trashed = to_trash(layout, &paths.folder, &entry.key)?;
             // Ours, and nobody can be about to lock it: the store's lock keeps them out.
-            let _ = std::fs::remove_file(&paths.lock);
+            let _ = layout.disk().remove_file(&paths.lock);
             trashed
         };
         if !trashed {
@@ -139,33 +142,34 @@ impl AssetStore {
             }
         }
         for shelf in children(&layout.objects()).unwrap_or_default() {
-            remove_unfinished(&shelf, UNFINISHED_AGE);
+            remove_unfinished(layout.disk(), &shelf, UNFINISHED_AGE);
         }
     }
 
     fn discard_lock(&self, key: &AssetKey) -> Result<(), StorageError> {
-        let paths = self.inner.layout.asset(key);
+        let layout = &self.inner.layout;
+        let paths = layout.asset(key);
         if is_held_here(&paths.folder) {
             return Ok(());
         }
-        let alone = StoreLock::alone(&self.inner.layout)?;
-        let Some(_hold) = Hold::take_under(&alone, &paths)? else { return Ok(()) };
+        let alone = StoreLock::alone(layout)?;
+        let Some(_hold) = Hold::take_under(layout, &alone, &paths)? else { return Ok(()) };
         if is_there(&paths.folder, Kind::Folder)?.is_none() {
-            let _ = std::fs::remove_file(&paths.lock);
+            let _ = layout.disk().remove_file(&paths.lock);
         }
         Ok(())
     }
 }
 
 /// Removes temporary files in `folder` that are at least this old: nobody is at work on them any more.
-pub(super) fn remove_unfinished(folder: &Path, age: Duration) {
+pub(super) fn remove_unfinished(disk: &dyn Disk, folder: &Path, age: Duration) {
     for path in children(folder).unwrap_or_default() {
         let name = path.file_name().and_then(OsStr::to_str);
         let found = is_there(&path, Kind::File).ok().flatten();
         let modified = found.and_then(|meta| meta.modified().ok());
         let is_old = modified.is_some_and(|at| at.elapsed().unwrap_or_default() >= age);
         if is_old && name.is_some_and(|name| name.starts_with(TEMPORARY_PREFIX)) {
-            let _ = std::fs::remove_file(&path);
+            let _ = disk.remove_file(&path);
         }
     }
 }
@@ -203,10 +207,10 @@ fn entries_of(layout: &Layout, key: &AssetKey) -> Result<Vec<Entry>, StorageErro
 /// Removing the files one by one could, after a crash, leave a log beside no data or the other way round; and
 /// the store would be locked for as long as a large file takes.
 fn to_trash(layout: &Layout, path: &Path, key: &AssetKey) -> Result<bool, StorageError> {
-    make_folder(&layout.trash())?;
+    make_folder(layout.disk(), &layout.trash())?;
     let number = TRASHED.fetch_add(1, Ordering::Relaxed);
     let name = format!("{}.{}.{number}", key.id(), std::process::id());
-    match std::fs::rename(path, layout.trash().join(name)) {
+    match layout.disk().rename(path, &layout.trash().join(name)) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(StorageError::new("removing from the store", error).at(path)),
@@ -217,8 +221,8 @@ fn to_trash(layout: &Layout, path: &Path, key: &AssetKey) -> Result<bool, Storag
 fn empty_trash(layout: &Layout) {
     for path in children(&layout.trash()).unwrap_or_default() {
         let removed = match is_there(&path, Kind::Folder) {
-            Ok(Some(_)) => std::fs::remove_dir_all(&path),
-            _ => std::fs::remove_file(&path),
+            Ok(Some(_)) => layout.disk().remove_tree(&path),
+            _ => layout.disk().remove_file(&path),
         };
         if let Err(error) = removed {
             tracing::debug!(%error, "trash stays for now");

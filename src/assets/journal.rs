@@ -26,6 +26,8 @@ use super::recovery::{Piece, Recovery};
 use super::runs::Runs;
 use crate::error::StorageError;
 use crate::ids::FetchId;
+use crate::storage::disk::{Depth, Disk};
+use crate::sync::Arc;
 use crate::time::Micros;
 
 /// Barriers start at least this far apart: a sync costs the disk more than it saves.
@@ -135,7 +137,7 @@ impl Journal {
         // proof, and the first byte need not wait for that. Logs are emptied and not removed for this.
         let empty = data.metadata().map_err(failed)?.len() == 0;
         let fresh = empty && is_there(&self.place.paths.map, Kind::File)?.is_none();
-        data.set_len(0).map_err(|error| {
+        self.place.disk().set_len(data, 0).map_err(|error| {
             StorageError::new("emptying a data file", error).at(&self.place.paths.data)
         })?;
         let durable = if fresh { Durable::No } else { self.place.sync() };
@@ -152,9 +154,14 @@ impl Journal {
             content_type: generation.content_type.clone(),
             label: self.place.key.label().map(str::to_owned),
         };
-        self.log = Some(LogFile::create(&self.place.paths.map, &header, &[], &[], durable)?);
+        self.log =
+            Some(LogFile::create(self.disk(), &self.place.paths.map, &header, &[], &[], durable)?);
         self.header = Some(header);
         Ok(())
+    }
+
+    fn disk(&self) -> Arc<dyn Disk> {
+        self.place.store.layout.disk_handle()
     }
 
     fn forget_all(&mut self) {
@@ -299,7 +306,7 @@ impl Journal {
             Ok(file) => {
                 let ticket = Ticket { life: self.life, seq, half: Half::Log { end } };
                 let path = self.place.paths.map.clone();
-                let (barrier, in_flight) = Barrier::new(file, path, ticket);
+                let (barrier, in_flight) = Barrier::new(self.disk(), file, path, ticket);
                 self.in_flight = Some(in_flight);
                 let folders = if self.unnamed { self.place.folders() } else { Vec::new() };
                 BarrierOutcome::Next(barrier.naming(folders))
@@ -313,7 +320,8 @@ impl Journal {
 
     fn barrier(&mut self, file: std::fs::File, half: Half) -> Barrier {
         let ticket = Ticket { life: self.life, seq: self.seq, half };
-        let (barrier, in_flight) = Barrier::new(file, self.place.paths.data.clone(), ticket);
+        let (barrier, in_flight) =
+            Barrier::new(self.disk(), file, self.place.paths.data.clone(), ticket);
         self.in_flight = Some(in_flight);
         barrier
     }
@@ -359,7 +367,7 @@ impl Journal {
         self.header = None;
         self.empty_log()?;
         // Only now: a log beside an emptied file claims nothing, but why leave the question.
-        let emptied = self.place.data()?.set_len(0);
+        let emptied = self.place.disk().set_len(self.place.data()?, 0);
         emptied.map_err(|error| {
             StorageError::new("emptying a data file", error).at(&self.place.paths.data)
         })
@@ -370,11 +378,11 @@ impl Journal {
     fn empty_log(&self) -> Result<(), StorageError> {
         let map = &self.place.paths.map;
         let failed = |error| StorageError::new("emptying a coverage log", error).at(map);
-        match std::fs::OpenOptions::new().write(true).open(map) {
-            Ok(log) => log.set_len(0).map_err(failed),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(failed(error)),
+        if is_there(map, Kind::File)?.is_none() {
+            return Ok(());
         }
+        let disk = self.place.disk();
+        disk.open(map).and_then(|log| disk.set_len(&log, 0)).map_err(failed)
     }
 
     fn finish(&mut self) -> Result<(), StorageError> {
@@ -386,7 +394,7 @@ impl Journal {
         }
         let sync = self.place.sync() == Durable::Yes;
         if sync && !self.unproven.is_empty() {
-            let synced = self.place.data()?.sync_data();
+            let synced = self.place.disk().sync(self.place.data()?, Depth::Data);
             if let Err(error) = synced {
                 self.lose();
                 return Err(StorageError::new("syncing", error).at(&self.place.paths.data));

@@ -17,14 +17,17 @@
 //! Folders are made with mode 0700, files with 0600. A symbolic link, or anything else that is not
 //! the kind of thing that belongs in a place, is refused; only `root` itself may be a link.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{File, Metadata};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::key::AssetKey;
 use crate::error::StorageError;
-use crate::storage::atomic::TEMPORARY_PREFIX;
-use crate::storage::{AtomicResource, platform};
+use crate::storage::AtomicResource;
+pub(crate) use crate::storage::atomic::Durable;
+use crate::storage::atomic::replace;
+use crate::storage::disk::Disk;
+use crate::sync::Arc;
 
 /// What the marker says: the version of this layout.
 const MARKER: &str = "kithara-file store 1\n";
@@ -33,9 +36,10 @@ const MAX_MARKER: u64 = 4096;
 /// Room is made in the log in steps of this many bytes, so that a full disk cannot block a record.
 pub(crate) const LOG_STEP: u64 = 64 * 1024;
 
-/// The paths of one store.
+/// The paths of one store, and the disk they are on.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
+    disk: Arc<dyn Disk>,
     root: PathBuf,
 }
 
@@ -60,13 +64,13 @@ pub(crate) struct AssetPaths {
 
 impl Layout {
     /// Makes `root` a store, or sees that it is one. Reads no asset.
-    pub(crate) fn open(root: &Path) -> Result<Self, StorageError> {
+    pub(crate) fn open(disk: Arc<dyn Disk>, root: &Path) -> Result<Self, StorageError> {
         let fail = |error| StorageError::new("opening the store", error).at(root);
-        make_folder_all(root)?;
+        make_folder_all(&*disk, root)?;
         let root = root.canonicalize().map_err(fail)?;
-        let layout = Self { root };
+        let layout = Self { disk, root };
         layout.mark()?;
-        open_file(&layout.lock())?;
+        open_file(layout.disk(), &layout.lock())?;
         Ok(layout)
     }
 
@@ -74,7 +78,7 @@ impl Layout {
     fn mark(&self) -> Result<(), StorageError> {
         let path = self.root.join("kithara-store");
         is_there(&path, Kind::File)?;
-        let marker = AtomicResource::new(&path);
+        let marker = AtomicResource::new(&self.disk, &path);
         match marker.read(MAX_MARKER)?.as_deref() {
             Some(found) if found == MARKER.as_bytes() => Ok(()),
             None | Some([]) => marker.write(MARKER.as_bytes()),
@@ -89,6 +93,16 @@ impl Layout {
     /// The store's folder, with links resolved.
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What the store's files are changed through.
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    /// The same, to keep.
+    pub(crate) fn disk_handle(&self) -> Arc<dyn Disk> {
+        self.disk.clone()
     }
 
     /// The store's lock file.
@@ -146,15 +160,6 @@ pub(crate) enum Kind {
     Folder,
 }
 
-/// Whether a file is made proof against power loss before it takes its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durable {
-    /// It is, and its name too.
-    Yes,
-    /// It is not: a cache, or a store that ends with the process.
-    No,
-}
-
 /// What is at `path`: `None` if nothing, an error if something else than `kind`, as a link.
 pub(crate) fn is_there(path: &Path, kind: Kind) -> Result<Option<Metadata>, StorageError> {
     let meta = match path.symlink_metadata() {
@@ -178,11 +183,11 @@ pub(crate) fn is_there(path: &Path, kind: Kind) -> Result<Option<Metadata>, Stor
 }
 
 /// Makes the folder `path` unless it is there; its parent must be.
-pub(crate) fn make_folder(path: &Path) -> Result<(), StorageError> {
+pub(crate) fn make_folder(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
     if is_there(path, Kind::Folder)?.is_some() {
         return Ok(());
     }
-    match private_folder().create(path) {
+    match disk.make_folder(path) {
         // Somebody else was faster; then it must be a folder all the same.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             is_there(path, Kind::Folder).map(drop)
@@ -192,66 +197,46 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), StorageError> {
 }
 
 /// Makes the store's own folder with its parents; links on the way are the user's.
-fn make_folder_all(root: &Path) -> Result<(), StorageError> {
+fn make_folder_all(disk: &dyn Disk, root: &Path) -> Result<(), StorageError> {
     let fail = |error| StorageError::new("making the store's folder", error).at(root);
+    let missing: Vec<&Path> = root
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && folder.metadata().is_err())
+        .collect();
+    for folder in missing.into_iter().rev() {
+        match disk.make_folder(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail(error)),
+            _ => {}
+        }
+    }
     match root.metadata() {
         Ok(meta) if meta.is_dir() => Ok(()),
         Ok(_) => Err(fail(io::Error::new(io::ErrorKind::NotADirectory, "this is no folder"))),
-        Err(_) => private_folder().recursive(true).create(root).map_err(fail),
+        Err(error) => Err(fail(error)),
     }
-}
-
-fn private_folder() -> std::fs::DirBuilder {
-    #[cfg_attr(not(unix), allow(unused_mut))]
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-}
-
-fn private_file() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 /// Opens the file at `path` for reading and writing; makes it if it is missing.
-pub(crate) fn open_file(path: &Path) -> Result<File, StorageError> {
+pub(crate) fn open_file(disk: &dyn Disk, path: &Path) -> Result<File, StorageError> {
     is_there(path, Kind::File)?;
-    private_file().open(path).map_err(|error| StorageError::new("opening a file", error).at(path))
+    disk.open(path).map_err(|error| StorageError::new("opening a file", error).at(path))
 }
 
-/// Puts a file with `bytes` and then `room` zeros in place of what is at `path`: afterwards the old
-/// or the new one is there, whole, also after a crash. Returns the new one.
+/// Puts a file with `bytes` and then `room` zeros in place of what is at `path`; see [`replace`].
 pub(crate) fn replace_file(
+    disk: &dyn Disk,
     path: &Path,
     bytes: &[u8],
     room: u64,
-    sync: Durable,
+    durable: Durable,
 ) -> Result<File, StorageError> {
-    let fail = |error| StorageError::new("writing a file", error).at(path);
     is_there(path, Kind::File)?;
-    let folder = path.parent().expect("every file of a store is in a folder");
-    // A name of its own that is no link, mode 0600, gone on failure.
-    let mut temp =
-        tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(folder).map_err(fail)?;
-    let file = temp.as_file_mut();
-    file.write_all(bytes).map_err(fail)?;
-    io::copy(&mut io::Read::take(io::repeat(0), room), file).map_err(fail)?;
-    if sync == Durable::Yes {
-        file.sync_all().map_err(fail)?;
-    }
-    let file = temp.persist(path).map_err(|error| fail(error.error))?;
-    if sync == Durable::Yes {
-        sync_folder(folder)?;
-    }
-    Ok(file)
+    replace(disk, path, bytes, room, durable)
+        .map_err(|error| StorageError::new("writing a file", error).at(path))
 }
 
 /// Makes the names in `folder` proof against power loss.
-pub(crate) fn sync_folder(folder: &Path) -> Result<(), StorageError> {
+pub(crate) fn sync_folder(disk: &dyn Disk, folder: &Path) -> Result<(), StorageError> {
     let fail = |error| StorageError::new("syncing a folder", error).at(folder);
-    platform::sync_folder(folder).map_err(fail)
+    disk.sync_folder(folder).map_err(fail)
 }

@@ -17,7 +17,8 @@ use super::log::Header;
 use super::recovery::{Piece, Recovery, recover};
 use crate::byte_range::ByteRange;
 use crate::error::StorageError;
-use crate::storage::platform;
+use crate::storage::disk::Disk;
+use crate::storage::{Backend, platform};
 use crate::sync::Arc;
 use crate::validator::Validator;
 
@@ -81,8 +82,8 @@ impl Place {
         if let Some(file) = self.data.get() {
             return Ok(file);
         }
-        make_folder(&self.paths.folder)?;
-        let file = open_file(&self.paths.data)?;
+        make_folder(self.disk(), &self.paths.folder)?;
+        let file = open_file(self.disk(), &self.paths.data)?;
         Ok(self.data.get_or_init(|| file))
     }
 
@@ -96,9 +97,16 @@ impl Place {
     /// Makes the names that lead to this asset's files proof against power loss.
     pub(super) fn sync_names(&self) -> Result<(), StorageError> {
         match self.sync() {
-            Durable::Yes => self.folders().iter().try_for_each(|folder| sync_folder(folder)),
+            Durable::Yes => {
+                self.folders().iter().try_for_each(|folder| sync_folder(self.disk(), folder))
+            }
             Durable::No => Ok(()),
         }
+    }
+
+    /// What the asset's files are changed through.
+    pub(super) fn disk(&self) -> &dyn Disk {
+        self.store.layout.disk()
     }
 
     /// Whether files of this asset outlive the process.
@@ -151,8 +159,13 @@ impl Lease {
         Ok(Acquired::Held(Self { recovered, place, found }))
     }
 
-    /// The data file, for the storage that serves the bytes: positional reads and writes only.
-    pub(crate) fn data(&self) -> Result<File, StorageError> {
+    /// Where the bytes are, for the storage that serves them.
+    pub(crate) fn bytes(&self) -> Result<Backend, StorageError> {
+        Ok(Backend::on(self.place.store.layout.disk_handle(), self.data()?))
+    }
+
+    /// The data file.
+    pub(super) fn data(&self) -> Result<File, StorageError> {
         let data = self.place.data()?;
         data.try_clone()
             .map_err(|error| StorageError::new("opening a file", error).at(&self.place.paths.data))
@@ -169,7 +182,7 @@ fn find(place: &Place) -> Result<Option<Recovery>, StorageError> {
     if is_there(&place.paths.folder, Kind::Folder)?.is_none() {
         return Ok(None);
     }
-    remove_unfinished(&place.paths.folder, Duration::ZERO);
+    remove_unfinished(place.disk(), &place.paths.folder, Duration::ZERO);
     let Some(log) = read_log(&place.paths.map)? else { return Ok(None) };
     let Some(data) = place.existing_data()? else { return Ok(None) };
     let fail = |error| StorageError::new("reading stored bytes", error).at(&place.paths.data);

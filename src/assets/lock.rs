@@ -58,22 +58,27 @@ impl Hold {
         // First: who has the store to itself has the asset for a moment only, and is waited for.
         let _shared = StoreLock::shared(layout)?;
         let Some(registered) = Registered::enter(&paths.folder) else { return Ok(None) };
-        make_folder(&paths.all)?;
-        make_folder(&paths.shelf)?;
-        Self::lock(paths, registered)
+        make_folder(layout.disk(), &paths.all)?;
+        make_folder(layout.disk(), &paths.shelf)?;
+        Self::lock(layout, paths, registered)
     }
 
     /// Takes an asset that is there, to remove it; the caller has the store to itself.
     pub(crate) fn take_under(
+        layout: &Layout,
         _alone: &StoreLock,
         paths: &AssetPaths,
     ) -> Result<Option<Self>, StorageError> {
         let Some(registered) = Registered::enter(&paths.folder) else { return Ok(None) };
-        Self::lock(paths, registered)
+        Self::lock(layout, paths, registered)
     }
 
-    fn lock(paths: &AssetPaths, registered: Registered) -> Result<Option<Self>, StorageError> {
-        let file = open_file(&paths.lock)?;
+    fn lock(
+        layout: &Layout,
+        paths: &AssetPaths,
+        registered: Registered,
+    ) -> Result<Option<Self>, StorageError> {
+        let file = open_file(layout.disk(), &paths.lock)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { file, _registered: registered })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -137,14 +142,14 @@ impl StoreLock {
     /// Together with others that take assets. Waits while somebody removes one.
     fn shared(layout: &Layout) -> Result<Self, StorageError> {
         let path = layout.lock();
-        let file = open_file(&path)?;
+        let file = open_file(layout.disk(), &path)?;
         Self::locked(file.lock_shared(), file, &path)
     }
 
     /// Alone. Waits while others take assets.
     pub(crate) fn alone(layout: &Layout) -> Result<Self, StorageError> {
         let path = layout.lock();
-        let file = open_file(&path)?;
+        let file = open_file(layout.disk(), &path)?;
         Self::locked(file.lock(), file, &path)
     }
 

@@ -6,12 +6,14 @@
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::layout::{Durable, LOG_STEP, replace_file};
 use super::log::{Header, RECORD_LEN, Record};
 use crate::error::StorageError;
+use crate::storage::disk::{Depth, Disk, write_all_at};
+use crate::sync::Arc;
 
 /// Room is made ahead when less than this is left, in bytes: there are records left to append when that fails.
 const LOW_ROOM: u64 = 4096;
@@ -19,6 +21,7 @@ const LOW_ROOM: u64 = 4096;
 /// A log that this process appends to.
 #[derive(Debug)]
 pub(crate) struct LogFile {
+    disk: Arc<dyn Disk>,
     file: File,
     path: PathBuf,
     epoch: u32,
@@ -33,6 +36,7 @@ pub(crate) struct LogFile {
 impl LogFile {
     /// Puts a new log in place of the one at `path`: first what is `proven`, then the `rest`.
     pub(crate) fn create(
+        disk: Arc<dyn Disk>,
         path: &Path,
         header: &Header,
         proven: &[Record],
@@ -46,9 +50,9 @@ impl LogFile {
         }
         let end = bytes.len() as u64;
         let room_end = (end + LOW_ROOM).next_multiple_of(LOG_STEP);
-        let file = replace_file(path, &bytes, room_end - end, sync)?;
+        let file = replace_file(&*disk, path, &bytes, room_end - end, sync)?;
         let path = path.to_owned();
-        Ok(Self { file, path, epoch: header.epoch, end, proven_end, room_end })
+        Ok(Self { disk, file, path, epoch: header.epoch, end, proven_end, room_end })
     }
 
     /// Appends one record, unsynced. After an error the log is as it was: what was torn is overwritten or cut.
@@ -86,16 +90,16 @@ impl LogFile {
     /// Cuts off what is not proven. For when a sync failed and no new log can be written: what
     /// the old one says after its last barrier must not be believed, not even in this run of the system.
     pub(crate) fn cut_unproven(&mut self) -> Result<(), StorageError> {
-        let cut = self.file.set_len(self.proven_end);
+        let cut = self.disk.set_len(&self.file, self.proven_end);
         // A log that cannot be cut must go whole.
-        cut.or_else(|_| std::fs::remove_file(&self.path))
+        cut.or_else(|_| self.disk.remove_file(&self.path))
             .map_err(|error| self.fail("cutting the coverage log", error))
     }
 
     /// Cuts off the room.
     pub(crate) fn trim(&mut self) -> Result<(), StorageError> {
-        self.file
-            .set_len(self.end)
+        self.disk
+            .set_len(&self.file, self.end)
             .map_err(|error| self.fail("trimming the coverage log", error))?;
         self.room_end = self.end;
         Ok(())
@@ -103,7 +107,8 @@ impl LogFile {
 
     /// Makes what was appended proof against power loss.
     pub(crate) fn sync(&mut self) -> Result<(), StorageError> {
-        self.file.sync_all().map_err(|error| self.fail("syncing the coverage log", error))?;
+        let synced = self.disk.sync(&self.file, Depth::All);
+        synced.map_err(|error| self.fail("syncing the coverage log", error))?;
         self.proven_end = self.end;
         Ok(())
     }
@@ -116,9 +121,7 @@ impl LogFile {
     }
 
     fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        // One owner, so nobody else moves the cursor.
-        (&self.file).seek(SeekFrom::Start(at))?;
-        (&self.file).write_all(bytes)
+        write_all_at(&*self.disk, &self.file, at, bytes)
     }
 
     fn fail(&self, doing: &'static str, error: io::Error) -> StorageError {

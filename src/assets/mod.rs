@@ -38,6 +38,9 @@ pub(crate) use objects::Objects;
 
 use crate::config::StoreConfig;
 use crate::error::{Error, StorageError};
+#[cfg(test)]
+use crate::storage::disk::Disk;
+use crate::storage::disk::system;
 use crate::sync::Arc;
 use layout::{Durable, Kind, Layout, is_there, open_file, sync_folder};
 
@@ -85,7 +88,7 @@ impl AssetStore {
     /// [`Error::Storage`] with the path: it is a file, cannot be made or written, or is a store of another
     /// version.
     pub fn open(dir: &Path, config: &StoreConfig) -> Result<Self, Error> {
-        let layout = Layout::open(dir)?;
+        let layout = Layout::open(system(), dir)?;
         let boot = boot::boot_id(layout.root());
         let inner = Inner { layout, config: config.clone(), boot, temporary: None };
         Ok(Self { inner: Arc::new(inner) })
@@ -94,7 +97,13 @@ impl AssetStore {
     /// The store in `dir` as a process sees it that runs under another boot of the system.
     #[cfg(test)]
     fn open_after(boot: log::BootId, dir: &Path, config: &StoreConfig) -> Self {
-        let layout = Layout::open(dir).expect("a store");
+        Self::open_on(system(), boot, dir, config)
+    }
+
+    /// The same, on a disk of the test's own.
+    #[cfg(test)]
+    fn open_on(disk: Arc<dyn Disk>, boot: log::BootId, dir: &Path, config: &StoreConfig) -> Self {
+        let layout = Layout::open(disk, dir).expect("a store");
         let inner = Inner { layout, config: config.clone(), boot, temporary: None };
         Self { inner: Arc::new(inner) }
     }
@@ -107,7 +116,7 @@ impl AssetStore {
     pub(crate) fn temporary(config: &StoreConfig) -> Result<Self, Error> {
         let fail = |error| StorageError::new("making a temporary store", error);
         let folder = tempfile::Builder::new().prefix("kithara-file-").tempdir().map_err(fail)?;
-        let layout = Layout::open(folder.path())?;
+        let layout = Layout::open(system(), folder.path())?;
         let (config, boot) = (config.clone(), boot::random());
         let inner = Inner { layout, config, boot, temporary: Some(folder) };
         Ok(Self { inner: Arc::new(inner) })
@@ -153,13 +162,13 @@ impl AssetStore {
             return Ok(false);
         }
         if pinned {
-            open_file(&paths.pin)?;
+            open_file(self.inner.layout.disk(), &paths.pin)?;
         } else if is_there(&paths.pin, Kind::File)?.is_some() {
             let fail = |error| StorageError::new("removing a pin", error).at(&paths.pin);
-            std::fs::remove_file(&paths.pin).map_err(fail)?;
+            self.inner.layout.disk().remove_file(&paths.pin).map_err(fail)?;
         }
         if self.inner.sync() == Durable::Yes {
-            sync_folder(&paths.folder)?;
+            sync_folder(self.inner.layout.disk(), &paths.folder)?;
         }
         Ok(true)
     }

@@ -19,6 +19,7 @@ use super::lease::Generation;
 use super::log::{Header, MAX_HEADER};
 use crate::error::StorageError;
 use crate::storage::AtomicResource;
+use crate::storage::disk::Disk;
 use crate::sync::Arc;
 
 const MAGIC: [u8; 8] = *b"KITHOBJ\x1a";
@@ -46,6 +47,10 @@ impl Objects {
         Self { store }
     }
 
+    fn disk(&self) -> Arc<dyn Disk> {
+        self.store.layout.disk_handle()
+    }
+
     /// The object `key`, if it is stored, whole, and not longer than `max` bytes. Blocks.
     ///
     /// # Errors
@@ -59,7 +64,7 @@ impl Objects {
             return Ok(None);
         }
         let frame = (MAGIC.len() + MAX_HEADER + DIGEST) as u64;
-        let bytes = match AtomicResource::new(&path).read(max.saturating_add(frame)) {
+        let bytes = match AtomicResource::new(&self.disk(), &path).read(max.saturating_add(frame)) {
             Ok(bytes) => bytes.unwrap_or_default(),
             Err(error) if error.source.kind() == io::ErrorKind::FileTooLarge => return Ok(None),
             Err(error) => return Err(error),
@@ -85,13 +90,14 @@ impl Objects {
         let (shelf, path) = self.store.layout.object(key);
         let objects = self.store.layout.objects();
         if is_there(&shelf, Kind::Folder)?.is_none() {
-            make_folder(&objects)?;
-            make_folder(&shelf)?;
-            sync_folder(&objects)?;
-            sync_folder(self.store.layout.root())?;
+            let disk = self.store.layout.disk();
+            make_folder(disk, &objects)?;
+            make_folder(disk, &shelf)?;
+            sync_folder(disk, &objects)?;
+            sync_folder(disk, self.store.layout.root())?;
         }
         is_there(&path, Kind::File)?;
-        AtomicResource::new(&path).write(&encode(key, meta, bytes))
+        AtomicResource::new(&self.disk(), &path).write(&encode(key, meta, bytes))
     }
 }
 

@@ -178,8 +178,7 @@ impl Found {
         };
         let recovered = lease.recovered.clone();
         let covered = recovered.covered.clone();
-        let bytes =
-            StreamingResource::restored(Backend::file(lease.data()?), recovered.len, covered);
+        let bytes = StreamingResource::restored(lease.bytes()?, recovered.len, covered);
         Ok(Self { bytes, recovered, journal: Some(Box::new(lease.into_journal())) })
     }
 

@@ -7,27 +7,42 @@
 //! Not here: which objects there are and how large they may get.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::StorageError;
+use crate::sync::Arc;
 
-use super::platform;
+use super::disk::{Depth, Disk, write_all_at};
 
 /// How the names of temporary files begin, for whoever sweeps up after a crash.
 pub(crate) const TEMPORARY_PREFIX: &str = ".new-";
 
+/// Names tried for a temporary file; a second one is needed once in many lives of the universe, or by an attack.
+const NAME_ATTEMPTS: u32 = 8;
+
+/// Whether a file is made proof against power loss before it takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durable {
+    /// It is, and its name too.
+    Yes,
+    /// It is not: a cache, or a store that ends with the process.
+    No,
+}
+
 /// A small whole object in a file.
 #[derive(Debug, Clone)]
 pub(crate) struct AtomicResource {
+    disk: Arc<dyn Disk>,
     /// Where it is. The folder must exist.
     path: PathBuf,
 }
 
 impl AtomicResource {
     /// The object at `path`, whether it exists or not.
-    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+    pub(crate) fn new(disk: &Arc<dyn Disk>, path: impl Into<PathBuf>) -> Self {
+        Self { disk: disk.clone(), path: path.into() }
     }
 
     /// The whole content, or `None` if there is none.
@@ -58,26 +73,73 @@ impl AtomicResource {
     ///
     /// The disk refused; the old content is still there, unless only the last sync failed.
     pub(crate) fn write(&self, content: &[u8]) -> Result<(), StorageError> {
-        self.replace(content)
+        replace(&*self.disk, &self.path, content, 0, Durable::Yes)
+            .map(drop)
             .map_err(|source| StorageError::new("storing an object", source).at(&self.path))
     }
+}
 
-    fn replace(&self, content: &[u8]) -> io::Result<()> {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        // Created 0600 on Unix, whatever the umask allows.
-        let mut temporary =
-            tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(folder)?;
-        temporary.write_all(content)?;
-        temporary.as_file().sync_all()?;
-        temporary.persist(&self.path).map_err(|refused| refused.error)?;
-        platform::sync_folder(folder)
+/// Puts a file with `content` and then `room` zeros in place of what is at `path`: afterwards the old or the new one
+/// is there, whole, also after a crash. Returns the new one, open for reading and writing. Blocks.
+///
+/// # Errors
+///
+/// The disk refused; the old one is still there, unless only the last sync failed.
+pub(crate) fn replace(
+    disk: &dyn Disk,
+    path: &Path,
+    content: &[u8],
+    room: u64,
+    durable: Durable,
+) -> io::Result<File> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let (temporary, file) = create_temporary(disk, folder)?;
+    let fill = || {
+        write_all_at(disk, &file, 0, content)?;
+        let zeros = vec![0; room.min(64 * 1024) as usize];
+        let (mut at, end) = (content.len() as u64, content.len() as u64 + room);
+        while at < end {
+            let part = &zeros[..zeros.len().min((end - at) as usize)];
+            write_all_at(disk, &file, at, part)?;
+            at += part.len() as u64;
+        }
+        if durable == Durable::Yes {
+            disk.sync(&file, Depth::All)?;
+        }
+        disk.rename(&temporary, path)
+    };
+    if let Err(error) = fill() {
+        // Else it is swept up later, by its name.
+        let _ = disk.remove_file(&temporary);
+        return Err(error);
+    }
+    if durable == Durable::Yes {
+        disk.sync_folder(folder)?;
+    }
+    Ok(file)
+}
+
+/// Makes a file with a name of its own in `folder`, for its owner alone.
+fn create_temporary(disk: &dyn Disk, folder: &Path) -> io::Result<(PathBuf, File)> {
+    let mut attempts = 0;
+    loop {
+        // The standard library seeds these from the system's source of randomness.
+        let number = RandomState::new().build_hasher().finish();
+        let path = folder.join(format!("{TEMPORARY_PREFIX}{number:016x}"));
+        attempts += 1;
+        match disk.create_new(&path) {
+            Err(error)
+                if error.kind() == io::ErrorKind::AlreadyExists && attempts < NAME_ATTEMPTS => {}
+            made => return made.map(|file| (path, file)),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::disk::system;
 
     fn folder() -> tempfile::TempDir {
         tempfile::tempdir().expect("a temporary folder")
@@ -91,9 +153,9 @@ mod tests {
     #[test]
     fn s3_a_missing_object_is_none() {
         let folder = folder();
-        let object = AtomicResource::new(folder.path().join("o"));
+        let object = AtomicResource::new(&system(), folder.path().join("o"));
         assert!(object.read(10).expect("no error").is_none());
-        let below = AtomicResource::new(folder.path().join("no/such/o"));
+        let below = AtomicResource::new(&system(), folder.path().join("no/such/o"));
         assert!(below.read(10).expect("no error").is_none());
         assert!(below.write(b"x").is_err());
     }
@@ -101,7 +163,7 @@ mod tests {
     #[test]
     fn s3_a_write_replaces_the_whole_and_leaves_nothing_beside_it() {
         let folder = folder();
-        let object = AtomicResource::new(folder.path().join("o"));
+        let object = AtomicResource::new(&system(), folder.path().join("o"));
         for content in [&b"a long first content"[..], b"short", b""] {
             object.write(content).expect("written");
             assert_eq!(object.read(100).expect("read").as_deref(), Some(content));
@@ -115,7 +177,7 @@ mod tests {
         let path = folder.path().join("o");
         // The rename cannot succeed: the name is a folder that is not empty.
         std::fs::create_dir_all(path.join("x")).expect("a folder");
-        let error = AtomicResource::new(&path).write(b"new").expect_err("refused");
+        let error = AtomicResource::new(&system(), &path).write(b"new").expect_err("refused");
         assert_eq!(error.path.as_deref(), Some(path.as_path()));
         assert_eq!(names(folder.path()), ["o"]);
         assert_eq!(names(&path), ["x"]);
@@ -124,7 +186,7 @@ mod tests {
     #[test]
     fn s3_an_object_that_is_too_long_is_refused_not_cut() {
         let folder = folder();
-        let object = AtomicResource::new(folder.path().join("o"));
+        let object = AtomicResource::new(&system(), folder.path().join("o"));
         object.write(b"12345").expect("written");
         assert_eq!(object.read(5).expect("read").map(|c| c.len()), Some(5));
         let error = object.read(4).expect_err("too long");
@@ -137,7 +199,7 @@ mod tests {
     fn a1_an_object_is_for_its_owner_alone() {
         use std::os::unix::fs::PermissionsExt;
         let folder = folder();
-        let object = AtomicResource::new(folder.path().join("o"));
+        let object = AtomicResource::new(&system(), folder.path().join("o"));
         object.write(b"x").expect("written");
         let mode = std::fs::metadata(&object.path).expect("metadata").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
@@ -147,7 +209,7 @@ mod tests {
     #[test]
     fn s3_readers_see_the_old_or_the_new_content() {
         let folder = folder();
-        let object = AtomicResource::new(folder.path().join("o"));
+        let object = AtomicResource::new(&system(), folder.path().join("o"));
         object.write(&[0; 5000]).expect("written");
         std::thread::scope(|scope| {
             for value in [1, 2] {

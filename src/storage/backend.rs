@@ -10,7 +10,9 @@ use std::io;
 
 use crate::byte_range::ByteRange;
 use crate::error::StorageError;
+use crate::sync::Arc;
 
+use super::disk::{Disk, system};
 use super::file::FileBlob;
 use super::memory::MemoryBlob;
 
@@ -33,7 +35,12 @@ pub(crate) struct Backend(Box<dyn Blob>);
 impl Backend {
     /// In a file, open for reading and writing.
     pub(crate) fn file(file: File) -> Self {
-        Self::custom(FileBlob::new(file))
+        Self::on(system(), file)
+    }
+
+    /// In a file of `disk`, open for reading and writing.
+    pub(crate) fn on(disk: Arc<dyn Disk>, file: File) -> Self {
+        Self::custom(FileBlob::new(disk, file))
     }
 
     /// In memory, as sparse as a file would be.

@@ -7,28 +7,33 @@ use std::fs::File;
 use std::io;
 
 use crate::byte_range::ByteRange;
+use crate::sync::Arc;
 
 use super::backend::Blob;
+use super::disk::Disk;
 use super::platform;
 
 /// Bytes in a file.
 #[derive(Debug)]
-pub(crate) struct FileBlob(File);
+pub(crate) struct FileBlob {
+    file: File,
+    disk: Arc<dyn Disk>,
+}
 
 impl FileBlob {
     /// `file` must be open for reading and writing.
-    pub(crate) fn new(file: File) -> Self {
-        Self(file)
+    pub(crate) fn new(disk: Arc<dyn Disk>, file: File) -> Self {
+        Self { file, disk }
     }
 }
 
 impl Blob for FileBlob {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        platform::read_at(&self.0, offset, buf)
+        platform::read_at(&self.file, offset, buf)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        platform::write_at(&self.0, offset, bytes)
+        self.disk.write_at(&self.file, offset, bytes)
     }
 
     fn discard(&self, _range: ByteRange) -> io::Result<()> {
@@ -37,6 +42,6 @@ impl Blob for FileBlob {
     }
 
     fn allocated(&self) -> io::Result<u64> {
-        platform::allocated(&self.0.metadata()?)
+        platform::allocated(&self.file.metadata()?)
     }
 }

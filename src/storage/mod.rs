@@ -6,13 +6,15 @@
 //! The files, from the inside out: `coverage` (a set of bytes), `writes` (what is on its way),
 //! `places` (who waits), `state` (all of that under one lock, and every judgement), `gate` (the
 //! lock and the epoch), `waiter` and `park` (how to wait), `run` (what a hit may read), `backend`
-//! with `file`, `memory` and `platform` (where the bytes are), `streaming` (the whole), `atomic`.
+//! with `file`, `memory` and `platform` (where the bytes are), `streaming` (the whole), `atomic`; `disk` is
+//! the seam to the file system that the store changes files through.
 //!
 //! Not here: what to fetch (`sched`), names and folders, records that survive (`assets`).
 
 pub(crate) mod atomic;
 pub(crate) mod backend;
 mod coverage;
+pub(crate) mod disk;
 mod file;
 mod gate;
 mod memory;

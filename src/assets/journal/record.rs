@@ -52,6 +52,7 @@ impl Journal {
 
     /// Puts a new log in place that says all that is known: first what is proven, behind the barrier what is not.
     fn write_log(&mut self) -> Result<(), StorageError> {
+        let disk = self.disk();
         let Some(header) = &mut self.header else { return Ok(()) };
         header.epoch = new_epoch(Some(header.epoch));
         header.boot = self.place.store.boot;
@@ -75,7 +76,7 @@ impl Journal {
         }
         let (proven, rest) = records.split_at(proven);
         let path = &self.place.paths.map;
-        self.log = Some(LogFile::create(path, header, proven, rest, self.place.sync())?);
+        self.log = Some(LogFile::create(disk, path, header, proven, rest, self.place.sync())?);
         self.life += 1;
         (self.seq, self.unsaved) = (seq, false);
         Ok(())

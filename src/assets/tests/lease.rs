@@ -88,7 +88,7 @@ fn a7_who_clears_up_is_waited_for() {
     let meanwhile = |ask: &(dyn Fn() -> bool + Sync)| {
         let layout = &store.inner.layout;
         let alone = StoreLock::alone(layout).expect("locked");
-        let hold = Hold::take_under(&alone, &layout.asset(&key("film"))).expect("asked");
+        let hold = Hold::take_under(layout, &alone, &layout.asset(&key("film"))).expect("asked");
         assert!(hold.is_some());
         std::thread::scope(|scope| {
             let asked = scope.spawn(ask);
@@ -120,7 +120,8 @@ fn a7_a_copy_of_the_lock_file_keeps_nobody_out() {
     let paths = store.inner.layout.asset(&key("film"));
     let copies: Vec<_> = {
         let alone = StoreLock::alone(&store.inner.layout).expect("locked");
-        let hold = Hold::take_under(&alone, &paths).expect("asked").expect("free");
+        let hold =
+            Hold::take_under(&store.inner.layout, &alone, &paths).expect("asked").expect("free");
         [alone.file(), hold.file()].map(|file| file.as_fd().try_clone_to_owned()).into()
     };
     assert!(copies.iter().all(|copy| copy.is_ok()));

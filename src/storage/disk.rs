@@ -1,0 +1,124 @@
+//! Disk: the seam between the store and the file system.
+//!
+//! Whatever changes something that is to be found again after a crash goes through a [`Disk`]: making, writing,
+//! cutting and syncing files, names, and folders. So tests can note the order in which it is asked for, rebuild
+//! what a power cut may leave of it, and let any of it fail. Reading, looking and locking change nothing and
+//! go to `std` directly.
+//!
+//! [`System`] is the one that is not for tests. It keeps no state, so all handles of it are one.
+
+use std::fmt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use crate::sync::Arc;
+
+use super::platform;
+
+/// How much of a file a sync makes proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// The bytes, and the length as far as reading them needs it.
+    Data,
+    /// Everything about the file but its name.
+    All,
+}
+
+/// A way to change files. All methods block, from any thread; the provided ones ask the system.
+pub(crate) trait Disk: fmt::Debug + Send + Sync + 'static {
+    /// Opens the file at `path` for reading and writing; makes it, for its owner alone, if it is missing.
+    fn open(&self, path: &Path) -> io::Result<File> {
+        private_file().create(true).truncate(false).open(path)
+    }
+
+    /// Makes a file at `path`, for its owner alone; an error if anything is there.
+    fn create_new(&self, path: &Path) -> io::Result<File> {
+        private_file().create_new(true).open(path)
+    }
+
+    /// Makes a folder, for its owner alone; its parent must be there.
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
+        #[cfg_attr(not(unix), allow(unused_mut))]
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path)
+    }
+
+    /// Writes at most `bytes.len()` bytes at `offset`, and tells how many.
+    fn write_at(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        platform::write_at(file, offset, bytes)
+    }
+
+    /// Cuts the file, or lets it grow by zeros.
+    fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
+        file.set_len(len)
+    }
+
+    /// Makes what was written to the file proof against power loss, if this succeeds. Its name is another matter.
+    fn sync(&self, file: &File, depth: Depth) -> io::Result<()> {
+        match depth {
+            Depth::Data => file.sync_data(),
+            Depth::All => file.sync_all(),
+        }
+    }
+
+    /// Makes the names in `folder` proof against power loss.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        platform::sync_folder(folder)
+    }
+
+    /// Moves a file or a folder; a file takes the place of one that is there, at once.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    /// Removes the name of a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    /// Removes a folder with all that is in it; links are removed and not followed.
+    fn remove_tree(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_dir_all(path)
+    }
+}
+
+/// The file system as it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct System;
+
+impl Disk for System {}
+
+/// A handle of [`System`].
+pub(crate) fn system() -> Arc<dyn Disk> {
+    Arc::new(System)
+}
+
+/// Writes all of `bytes` at `offset`.
+pub(crate) fn write_all_at(
+    disk: &dyn Disk,
+    file: &File,
+    offset: u64,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match disk.write_at(file, offset + done as u64, &bytes[done..]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => done += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}

@@ -13,7 +13,7 @@ const BUFFER: u64 = 32 << 10;
 /// The first read after a seek: what a demuxer looks at.
 const FIRST: u64 = 4096;
 /// Later by less than that is no stall.
-const NOTICED: Micros = Micros::from_millis(1);
+pub(super) const NOTICED: Micros = Micros::from_millis(1);
 
 /// One seek, or the opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

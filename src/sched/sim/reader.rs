@@ -165,8 +165,13 @@ impl<P: Policy> Sim<P> {
 
     /// How long the waits of the reader took that began at `from` or later.
     pub(crate) fn waits_from(&self, reader: ReaderId, from: Micros) -> Vec<Micros> {
-        let waits = self.readers[&reader].waits.iter();
-        waits.filter(|(since, _)| *since >= from).map(|(_, wait)| *wait).collect()
+        let waits = self.waits_of(reader);
+        waits.filter(|(since, _)| *since >= from).map(|(_, wait)| wait).collect()
+    }
+
+    /// When each wait of the reader began, and how long it took.
+    pub(crate) fn waits_of(&self, reader: ReaderId) -> impl Iterator<Item = (Micros, Micros)> + '_ {
+        self.readers[&reader].waits.iter().copied()
     }
 
     /// What the reader was told went wrong.

@@ -4,7 +4,8 @@ use std::f64::consts::FRAC_PI_2;
 
 #[cfg(test)]
 use crate::config::Tunables;
-use crate::sched::sim::player::Seek;
+use crate::ids::{OriginId, ReaderId};
+use crate::sched::sim::player::{NOTICED, Seek};
 use crate::sched::sim::policy::Policy;
 use crate::sched::sim::{LinkProfile, Player, Sim, ms};
 use crate::time::Micros;
@@ -17,6 +18,8 @@ const SEED: u64 = 0x1234_5678_9abc_def1;
 const READ: u64 = 64 << 10;
 /// What is read at each place of a drag.
 const LOOK: u64 = 4096;
+/// What a player that plays by itself reads at once.
+const PIECE: u64 = 32 << 10;
 
 /// One thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,13 @@ pub(crate) enum Workload {
     Far,
     /// A player at 60 % of the link for 1.5 s at a time, then a far jump.
     Busy,
+    /// The same with a player that reads as fast as it can.
+    BusyFull,
+    /// A player at 30 % of the link for 1.5 s at a time, then a far jump; another one plays something else of the same
+    /// origin at 30 %, and its stalls are the ones that count.
+    Two,
+    /// The seeking one of these two by itself.
+    Alone,
     /// A drag of the scrub bar: 60 seeks in 3 s, 4 KiB read at each.
     Drag,
     /// The same, slowly at first.
@@ -39,9 +49,12 @@ pub(crate) enum Workload {
 
 impl Workload {
     /// All of them.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Far,
         Self::Busy,
+        Self::BusyFull,
+        Self::Two,
+        Self::Alone,
         Self::Drag,
         Self::DragFaster,
         Self::DragBack,
@@ -54,12 +67,20 @@ impl Workload {
         match self {
             Self::Far => "far",
             Self::Busy => "busy",
+            Self::BusyFull => "busy-full",
+            Self::Two => "two",
+            Self::Alone => "alone",
             Self::Drag => "drag",
             Self::DragFaster => "drag-faster",
             Self::DragBack => "drag-back",
             Self::Skip => "skip",
             Self::Tail => "tail",
         }
+    }
+
+    /// Whether it needs one that serves several resources at once.
+    pub(crate) fn is_of_two(self) -> bool {
+        self == Self::Two
     }
 }
 
@@ -70,8 +91,8 @@ pub(crate) struct Outcome {
     pub(crate) open: Micros,
     /// Every seek.
     pub(crate) seeks: Vec<Seek>,
-    /// How long each stall of the playing player was.
-    pub(crate) stalls: Vec<Micros>,
+    /// When each stall of the playing player began, and how long it was.
+    pub(crate) stalls: Vec<(Micros, Micros)>,
     /// Bytes over the link, headers included.
     pub(crate) bytes: u64,
     /// Requests made.
@@ -114,13 +135,21 @@ impl Places {
 /// Does `workload` over `profile`. Seed 0 seeks to the very places of the probe.
 pub(crate) fn run<P: Policy>(workload: Workload, profile: LinkProfile, seed: u64) -> Outcome {
     let mut sim = Sim::<P>::driven(LEN).profile(profile).bulk_lanes(2).seed(seed);
+    let share = |percent| profile.bytes_per_second() * percent / 100;
+    let other = workload.is_of_two().then(|| Other::begin(&mut sim, share(30)));
+    if other.is_some() {
+        // With each seed they meet at other moments.
+        sim.run_for(ms(seed % 10 * 37));
+    }
     let mut player = Player::open(&mut sim);
     let open = player.seek(&mut sim, 0, READ).first;
     let before = player.seeks.len();
     let mut places = Places(SEED ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     match workload {
         Workload::Far => far(&mut sim, &mut player, &mut places),
-        Workload::Busy => busy(&mut sim, &mut player, &mut places, profile),
+        Workload::Busy => busy(&mut sim, &mut player, &mut places, share(60)),
+        Workload::BusyFull => busy(&mut sim, &mut player, &mut places, 0),
+        Workload::Two | Workload::Alone => busy(&mut sim, &mut player, &mut places, share(30)),
         Workload::Drag => drag(&mut sim, &mut player, &mut places),
         Workload::DragFaster => {
             bent(&mut sim, &mut player, &mut places, |x| 0.04 + 0.88 * x * x);
@@ -135,7 +164,48 @@ pub(crate) fn run<P: Policy>(workload: Workload, profile: LinkProfile, seed: u64
             player.seek(&mut sim, READ, READ);
         }
     }
+    if let Some(other) = other {
+        player.stalls = other.stalls(&sim);
+    }
     outcome(sim, player, open, before)
+}
+
+/// A player of a resource of its own at the same origin, that plays by itself.
+struct Other {
+    reader: ReaderId,
+    begun: Micros,
+    /// What is in hand lasts for so long: like any player that decodes, it has one piece there when it asks for the next.
+    piece: Micros,
+}
+
+impl Other {
+    /// It has read its first bytes and begins to play at `rate` bytes per second.
+    fn begin<P: Policy>(sim: &mut Sim<P>, rate: u64) -> Self {
+        let resource = sim.open_resource(OriginId(1), LEN);
+        let reader = sim.open_reader_of(resource, 0);
+        while sim.position(reader) < READ {
+            let got = sim.take(reader, READ - sim.position(reader));
+            assert!(got > 0, "no byte at {}", sim.position(reader));
+        }
+        sim.play(reader, rate);
+        Self { reader, begun: sim.now(), piece: Micros(PIECE * 1_000_000 / rate) }
+    }
+
+    /// When each of its stalls began, and how long it was: waits that follow upon each other are one.
+    fn stalls<P: Policy>(&self, sim: &Sim<P>) -> Vec<(Micros, Micros)> {
+        let mut stalls: Vec<(Micros, Micros)> = Vec::new();
+        let mut end = self.begun;
+        for (since, time) in sim.waits_of(self.reader) {
+            match stalls.last_mut() {
+                Some((_, all)) if since.since(end) <= self.piece => *all = *all + time,
+                _ if since >= self.begun => stalls.push((since, time)),
+                _ => {}
+            }
+            end = since + time;
+        }
+        let late = |(at, time): (Micros, Micros)| (at + self.piece, time.since(self.piece));
+        stalls.into_iter().map(late).filter(|(_, time)| *time > NOTICED).collect()
+    }
 }
 
 /// Drags through `places`, each at its time from the start or once the one before is served, over `profile`,
@@ -165,7 +235,7 @@ fn outcome<P: Policy>(mut sim: Sim<P>, mut player: Player, open: Micros, before:
     Outcome {
         open,
         seeks: player.seeks.split_off(before),
-        stalls: player.stalls.iter().map(|(_, time)| *time).collect(),
+        stalls: player.stalls,
         bytes: sim.carried(),
         requests: sim.requests.len(),
         connections: sim.counts.connections,
@@ -180,13 +250,7 @@ fn far<P: Policy>(sim: &mut Sim<P>, player: &mut Player, places: &mut Places) {
     }
 }
 
-fn busy<P: Policy>(
-    sim: &mut Sim<P>,
-    player: &mut Player,
-    places: &mut Places,
-    profile: LinkProfile,
-) {
-    let rate = profile.bytes_per_second() * 6 / 10;
+fn busy<P: Policy>(sim: &mut Sim<P>, player: &mut Player, places: &mut Places, rate: u64) {
     for _ in 0..12 {
         player.play(sim, ms(1500), rate);
         player.seek(sim, places.next() % (LEN - 20_000_000), READ);

@@ -18,7 +18,7 @@ fn moments(points: &Points) -> Option<(f64, f64, f64)> {
 /// The value at `x` of the line that fits `points` best.
 pub(super) fn line(points: &Points, x: f64) -> Option<f64> {
     let (middle, mean, spread) = moments(points)?;
-    let slope = sum(points, |x, y| (x - middle) * (y - mean)) / spread;
+    let slope = sum(points, |x, y| (x - middle) * y) / spread;
     Some(mean + slope * (x - middle))
 }
 
@@ -28,11 +28,11 @@ pub(super) fn parabola(points: &Points, x: f64) -> Option<f64> {
     if points.len() < 3 {
         return None;
     }
-    let (middle, mean, spread) = moments(points)?;
+    let (middle, _, spread) = moments(points)?;
     let flat = spread / points.len() as f64;
     let bow = |x: f64| (x - middle).powi(2) - flat;
     let bowed = sum(points, |x, _| bow(x).powi(2));
-    let bend = sum(points, |x, y| bow(x) * (y - mean)) / bowed;
+    let bend = sum(points, |x, y| bow(x) * y) / bowed;
     Some(line(points, x)? + bend * bow(x))
 }
 

@@ -142,6 +142,45 @@ fn p5_seeks_that_were_not_told_are_counted() {
     assert!(next.is_some_and(|(due, off)| due == at(24) && off <= 1), "{next:?}");
 }
 
+/// A steady drag of `seen` seeks, 1 MB and 50 ms apart.
+fn steady(seen: u64) -> Forecaster {
+    let mut forecaster = Forecaster::default();
+    for nth in 0..seen {
+        forecaster.saw(Micros::from_millis(50 * nth), 1_000_000 * nth, 384 * KIB);
+    }
+    forecaster
+}
+
+/// How many are counted that late after the newest of so many seeks, at that place from there on, where two
+/// places closer than half of `wild` are one.
+fn untold(seen: u64, late: u64, place: u64, wild: u64) -> u64 {
+    let (last, from) = (50 * (seen - 1), 1_000_000 * (seen - 1));
+    steady(seen).fill(Micros::from_millis(last + late), from + place, wild)
+}
+
+#[test]
+fn untold_seeks_are_counted_by_the_nearest_whole_number_of_intervals() {
+    let counted = |late, steps: u64| untold(5, late, 1_000_000 * steps, 0);
+    assert_eq!([counted(130, 3), counted(120, 2), counted(70, 1)], [2, 1, 0]);
+    assert_eq!([counted(250, 5), counted(300, 6)], [4, 0], "four at most");
+    assert_eq!([4, 5].map(|seen| untold(seen, 100, 2_000_000, 0)), [0, 1], "from five seeks on");
+}
+
+#[test]
+fn untold_seeks_must_explain_the_place_four_times_as_well_as_none_would() {
+    let [close, off] = [1_900_000, 1_700_000].map(|place| untold(5, 100, place, 0));
+    assert_eq!((close, off), (1, 0));
+    let told_apart = [1_999_998, 2_000_000].map(|wild| untold(5, 100, 2_000_000, wild));
+    assert_eq!(told_apart, [1, 0], "none explains it well enough");
+}
+
+#[test]
+fn the_last_untold_seek_was_one_interval_ago() {
+    let mut forecaster = steady(6);
+    assert_eq!(forecaster.fill(Micros::from_millis(400), 8_000_000, 0), 2);
+    assert_eq!(forecaster.last, Some(Micros::from_millis(350)));
+}
+
 #[test]
 fn nothing_is_foretold_before_the_start() {
     let mut forecaster = Forecaster::default();
@@ -256,6 +295,8 @@ fn a_parabola_needs_three_points_and_a_swing_five_that_do_not_lie_on_a_line() {
     assert!(parabola(&bent[..3].to_vec(), 3.0).is_some_and(|at| (at - 9.0).abs() < 1e-9));
     let swings = points(|x| 1e6 * (x / 5.0).cos());
     assert!(swing(&swings[..5].to_vec(), 1).is_some() && swing(&swings[..4].to_vec(), 1).is_none());
+    let eight: Points = (0..8).map(|x| (f64::from(x), (0.3 * f64::from(x)).sin())).collect();
+    assert!(arc(&eight, 8.0).is_some(), "eight make an arc");
     assert_eq!(
         swing(&points(|x| 1e6 * x + x % 2.0), 1),
         None,

@@ -67,6 +67,8 @@ pub(crate) struct Journal {
 impl Journal {
     /// Goes on where `found` ended, or waits for [`begin`](Self::begin).
     pub(super) fn new(place: Place, found: Option<Recovery>) -> Self {
+        // Whoever began the asset may have been killed before the names were.
+        let unnamed = place.sync() == Durable::Yes;
         let mut journal = Self {
             place,
             header: None,
@@ -80,7 +82,7 @@ impl Journal {
             sealed: false,
             validated: None,
             unsaved: false,
-            unnamed: false,
+            unnamed,
             in_flight: None,
             last_barrier: None,
             dirty: None,

@@ -81,11 +81,24 @@ impl Layout {
         let marker = AtomicResource::new(&self.disk, &path);
         match marker.read(MAX_MARKER)?.as_deref() {
             Some(found) if found == MARKER.as_bytes() => Ok(()),
-            None | Some([]) => marker.write(MARKER.as_bytes()),
+            None | Some([]) => {
+                self.sync_above();
+                marker.write(MARKER.as_bytes())
+            }
             Some(_) => {
                 let why = "the store was made by another version of kithara-file";
                 let error = io::Error::new(io::ErrorKind::InvalidData, why);
                 Err(StorageError::new("opening the store", error).at(&path))
+            }
+        }
+    }
+
+    /// Makes the way to a new store proof against power loss. Once it has its marker that is done.
+    fn sync_above(&self) {
+        for folder in self.root.ancestors().skip(1) {
+            // Where we may not look into a folder, somebody else made what is in it, and long ago.
+            if let Err(error) = self.disk.sync_folder(folder) {
+                tracing::debug!(folder = %folder.display(), %error, "a folder above the store is not synced");
             }
         }
     }

@@ -6,6 +6,8 @@ mod journal;
 mod layout;
 mod lease;
 mod objects;
+#[cfg(unix)]
+mod power;
 
 use std::fs::File;
 use std::path::Path;

@@ -122,6 +122,13 @@ impl Journal {
         }
     }
 
+    /// What the log on disk says by now, proven or not.
+    #[cfg(test)]
+    pub(in crate::assets) fn recorded(&self) -> Vec<ByteRange> {
+        let unproven = self.unproven.iter().map(|(piece, _)| piece.range);
+        self.proven.iter().map(|piece| piece.range).chain(unproven).collect()
+    }
+
     /// Lets every further record fail as on a full disk.
     #[cfg(all(test, target_os = "linux"))]
     pub(in crate::assets) fn fill_disk(&mut self) {

@@ -13,10 +13,12 @@ const SECTOR: usize = 64;
 const SPACE: u64 = 8192;
 
 /// Numbers that follow from a seed alone (splitmix64).
-struct Rng(u64);
+#[derive(Debug)]
+pub(super) struct Rng(pub(super) u64);
 
 impl Rng {
-    fn below(&mut self, end: u64) -> u64 {
+    /// Any number before `end`.
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,7 +26,8 @@ impl Rng {
         (z ^ (z >> 31)) % end
     }
 
-    fn one_in(&mut self, n: u64) -> bool {
+    /// True once in `n` times.
+    pub(super) fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 }

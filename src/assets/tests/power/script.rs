@@ -1,0 +1,374 @@
+//! What the store is put through, and what must be found of it at each moment.
+
+use std::sync::Arc;
+
+use super::Rng;
+use super::recorder::{Plant, Recorder};
+use crate::assets::extents::Extents;
+use crate::assets::tests::*;
+use crate::storage::Backend;
+use crate::storage::disk::Depth;
+
+/// Bytes of each resource: small, so that writes collide.
+pub(super) const LEN: u64 = 2000;
+/// How many resources there are.
+pub(super) const ASSETS: usize = 2;
+
+pub(super) fn name(asset: usize) -> AssetKey {
+    key(["film", "song"][asset])
+}
+
+/// What tells the bytes of a resource and generation from all others.
+pub(super) fn salt(asset: usize, generation: u8) -> u8 {
+    (asset as u8) << 4 | generation
+}
+
+/// What must be found of a resource.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Expect {
+    /// The newest generation that has begun; an older one may be found, whole, if `proven` says nothing.
+    pub(super) newest: u8,
+    /// What a power cut must leave, and of which generation.
+    pub(super) proven: Option<(u8, Extents)>,
+    /// What the end of the process must leave as well, of the same generation.
+    pub(super) recorded: Extents,
+    /// A sync has failed, and the store has not taken note of it yet: what a process leaves that dies in that very
+    /// moment is not promised.
+    pub(super) failing: bool,
+}
+
+struct Fact {
+    since: usize,
+    asset: usize,
+    expect: Expect,
+}
+
+struct Open {
+    bytes: Backend,
+    journal: Journal,
+}
+
+#[derive(Default)]
+struct Asset {
+    generation: u8,
+    written: Extents,
+    expect: Expect,
+    open: Option<Open>,
+}
+
+/// Which half of a barrier fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fails {
+    Neither,
+    Data,
+    Log,
+}
+
+/// A store in the making.
+pub(super) struct World {
+    pub(super) disk: Arc<Recorder>,
+    pub(super) boot: u8,
+    bench: Bench,
+    assets: [Asset; ASSETS],
+    facts: Vec<Fact>,
+    now: Micros,
+}
+
+impl World {
+    /// In a folder that is there for certain, as everything in it.
+    pub(super) fn new(bench: Bench, plant: Option<Plant>, boot: u8) -> Self {
+        let disk = Arc::new(Recorder::new(bench.path(), plant));
+        let assets = Default::default();
+        Self { disk, boot, bench, assets, facts: Vec::new(), now: Micros(0) }
+    }
+
+    /// What must be found of each resource if it all ends after `ops` operations.
+    pub(super) fn expects(&self, ops: usize) -> [Expect; ASSETS] {
+        std::array::from_fn(|asset| {
+            let mut facts = self.facts.iter().rev();
+            let fact = facts.find(|fact| fact.asset == asset && fact.since <= ops);
+            fact.map(|fact| fact.expect.clone()).unwrap_or_default()
+        })
+    }
+
+    pub(super) fn store(&self) -> AssetStore {
+        let (boot, config) = (Some([self.boot; 16]), &self.bench.config);
+        // A folder below one that is to be made, so that both names are to be made proof.
+        let folder = self.bench.path().join("cache/store");
+        AssetStore::open_on(self.disk.clone(), boot, &folder, config)
+    }
+
+    /// From now on this must be found.
+    fn fact(&mut self, asset: usize, change: impl FnOnce(&mut Expect)) {
+        change(&mut self.assets[asset].expect);
+        let expect = self.assets[asset].expect.clone();
+        self.facts.push(Fact { since: self.disk.now(), asset, expect });
+    }
+
+    /// Goes on with what is found in a folder where everything was certain, and that much of it was expected.
+    pub(super) fn inherit(&mut self, expects: [Expect; ASSETS]) {
+        for (asset, expect) in expects.into_iter().enumerate() {
+            self.assets[asset].generation = expect.newest;
+            let recorded = Extents::default();
+            self.fact(asset, |now| *now = Expect { recorded, ..expect });
+        }
+    }
+
+    pub(super) fn open(&mut self, asset: usize) {
+        let lease = held(&self.store(), &name(asset));
+        let recovered = lease.recovered.clone();
+        let bytes = lease.bytes().expect("a data file");
+        let journal = lease.into_journal();
+        self.assets[asset].written = recovered.covered.into_iter().collect();
+        self.assets[asset].open = Some(Open { bytes, journal });
+        match recovered.meta.map(|meta| meta.validator.etag.unwrap_or_default()) {
+            Some(etag) => {
+                let found: u8 = etag.trim_matches('"').parse().expect("a generation");
+                if found != self.assets[asset].generation {
+                    // An older one than what was begun: the next answer tells so.
+                    self.begin(asset);
+                }
+            }
+            None => self.begin(asset),
+        }
+    }
+
+    pub(super) fn begin(&mut self, asset: usize) {
+        let generation = self.assets[asset].generation + 1;
+        self.fact(asset, |expect| {
+            *expect = Expect { newest: generation, ..Expect::default() };
+        });
+        self.assets[asset].generation = generation;
+        self.assets[asset].written = Extents::default();
+        let journal = self.journal(asset);
+        journal
+            .begin(&crate::assets::tests::generation(&format!("\"{generation}\"")))
+            .expect("begun");
+    }
+
+    pub(super) fn journal(&mut self, asset: usize) -> &mut Journal {
+        &mut self.assets[asset].open.as_mut().expect("open").journal
+    }
+
+    pub(super) fn is_open(&self, asset: usize) -> bool {
+        self.assets[asset].open.is_some()
+    }
+
+    pub(super) fn write(&mut self, asset: usize, flow: u64, start: u64, end: u64) {
+        let Asset { generation, written, open, .. } = &mut self.assets[asset];
+        let open = open.as_mut().expect("open");
+        let text = content(range(start, end), salt(asset, *generation));
+        open.bytes.write_all_at(start, &text).expect("written");
+        open.journal.written(FetchId(flow), start, &text, self.now);
+        written.insert(range(start, end));
+        self.note(asset);
+    }
+
+    pub(super) fn flow_ended(&mut self, asset: usize, flow: u64) {
+        self.journal(asset).flow_ended(FetchId(flow));
+        self.note(asset);
+    }
+
+    /// What the log says by now survives the process.
+    pub(super) fn note(&mut self, asset: usize) {
+        let recorded = self.journal(asset).recorded().into_iter().collect();
+        self.fact(asset, |expect| expect.recorded = recorded);
+    }
+
+    /// Time goes on; runs that are old enough are recorded.
+    pub(super) fn wait(&mut self, asset: usize, millis: u64) {
+        self.now = self.now + Micros::from_millis(millis);
+        let now = self.now;
+        if let Some(barrier) = self.journal(asset).run_due(now) {
+            self.run(asset, barrier, Fails::Neither, &mut |_| ());
+        }
+        self.note(asset);
+    }
+
+    /// A barrier, if there is something to prove; `between` comes while its syncs run.
+    pub(super) fn barrier(
+        &mut self,
+        asset: usize,
+        fails: Fails,
+        between: &mut dyn FnMut(&mut Self),
+    ) {
+        self.now = self.now + Micros::from_millis(6000);
+        let now = self.now;
+        if let Some(barrier) = self.journal(asset).run_due(now) {
+            self.run(asset, barrier, fails, between);
+        }
+    }
+
+    fn run(
+        &mut self,
+        asset: usize,
+        mut barrier: Barrier,
+        fails: Fails,
+        between: &mut dyn FnMut(&mut Self),
+    ) {
+        self.note(asset);
+        let claimed = self.assets[asset].written.clone();
+        let generation = self.assets[asset].generation;
+        for half in [Fails::Data, Fails::Log, Fails::Neither] {
+            between(self);
+            if half == fails {
+                self.disk.fail_sync(if half == Fails::Data { Depth::Data } else { Depth::All });
+                // What was recorded may be forgotten as soon as it fails, and what was proven stays.
+                self.fact(asset, |expect| expect.failing = true);
+            }
+            let synced = barrier.sync();
+            between(self);
+            match self.journal(asset).barrier_done(synced) {
+                BarrierOutcome::Next(next) => barrier = next,
+                BarrierOutcome::Done => {
+                    self.fact(asset, |expect| expect.proven = Some((generation, claimed)));
+                    return;
+                }
+                BarrierOutcome::Lost { .. } => {
+                    let proven = self.assets[asset].expect.proven.clone();
+                    self.assets[asset].written = proven.map(|(_, bytes)| bytes).unwrap_or_default();
+                    self.note(asset);
+                    return self.fact(asset, |expect| expect.failing = false);
+                }
+            }
+        }
+        panic!("a barrier has no more parts");
+    }
+
+    pub(super) fn close(&mut self, asset: usize) {
+        let open = self.assets[asset].open.take().expect("open");
+        open.journal.close().expect("closed");
+        let Asset { generation, written, .. } = &self.assets[asset];
+        let proven = Some((*generation, written.clone()));
+        self.fact(asset, |expect| expect.proven = proven);
+    }
+
+    /// The process dies, and another goes on in the same run of the system.
+    pub(super) fn die(&mut self) {
+        self.assets.iter_mut().for_each(|asset| asset.open = None);
+    }
+
+    /// The bytes turned out to be those of a version that is gone.
+    pub(super) fn discard(&mut self, asset: usize) {
+        let newest = self.assets[asset].generation;
+        self.fact(asset, |expect| *expect = Expect { newest, ..Expect::default() });
+        let open = self.assets[asset].open.take().expect("open");
+        open.journal.discard().expect("discarded");
+    }
+
+    pub(super) fn remove(&mut self, asset: usize) {
+        let newest = self.assets[asset].generation;
+        self.fact(asset, |expect| *expect = Expect { newest, ..Expect::default() });
+        let removed = self.store().remove(&name(asset)).expect("removed");
+        assert_eq!(removed, Removed::Gone);
+    }
+}
+
+/// Everything a store goes through, in a fixed order.
+pub(super) fn whole_story(world: &mut World) {
+    // A first life, in a folder that is not there yet, with three flows and a barrier while they write.
+    world.open(0);
+    world.journal(0).len_known(LEN);
+    for (flow, start) in [(1, 0), (2, 700), (3, 1500), (1, 150), (2, 850), (1, 300)] {
+        world.write(0, flow, start, start + 150);
+    }
+    world.flow_ended(0, 3);
+    world.barrier(0, Fails::Neither, &mut |world| {
+        world.write(0, 1, 450, 470);
+        world.flow_ended(0, 1);
+    });
+    world.write(0, 4, 1650, 1700);
+    world.wait(0, 300);
+    world.die();
+    // The next one goes on, beside another resource, and its syncs fail.
+    world.open(0);
+    world.open(1);
+    world.write(0, 1, 470, 600);
+    world.write(1, 5, 100, 400);
+    world.journal(0).validated(77);
+    world.barrier(0, Fails::Data, &mut |world| world.write(1, 5, 400, 410));
+    world.flow_ended(1, 5);
+    world.write(0, 1, 440, 600);
+    world.flow_ended(0, 1);
+    world.barrier(0, Fails::Neither, &mut |_| ());
+    world.write(0, 2, 1000, 1100);
+    world.flow_ended(0, 2);
+    world.barrier(0, Fails::Log, &mut |world| {
+        world.write(0, 2, 1100, 1150);
+        world.flow_ended(0, 2);
+    });
+    world.write(0, 2, 1000, 1200);
+    world.close(0);
+    world.barrier(1, Fails::Neither, &mut |_| ());
+    world.die();
+    rest_of_the_story(world);
+}
+
+/// What becomes of assets that are there: the resource changes, assets are removed and come again.
+fn rest_of_the_story(world: &mut World) {
+    world.open(0);
+    world.write(0, 6, 600, 700);
+    world.begin(0);
+    world.write(0, 6, 200, 500);
+    world.flow_ended(0, 6);
+    world.write(0, 7, 400, 450);
+    world.barrier(0, Fails::Neither, &mut |world| world.write(0, 7, 450, 460));
+    world.close(0);
+    world.remove(0);
+    world.open(0);
+    world.write(0, 1, 0, 300);
+    world.barrier(0, Fails::Neither, &mut |_| ());
+    world.open(1);
+    world.write(1, 1, 0, 130);
+    world.flow_ended(1, 1);
+    world.discard(1);
+    world.open(1);
+    world.write(1, 2, 50, 350);
+    world.flow_ended(1, 2);
+    world.barrier(1, Fails::Neither, &mut |world| world.write(0, 2, 300, 350));
+    world.close(1);
+    world.close(0);
+}
+
+/// Any story.
+pub(super) fn random_story(world: &mut World, rng: &mut Rng, steps: usize) {
+    for _ in 0..steps {
+        let asset = rng.below(ASSETS as u64) as usize;
+        if !world.is_open(asset) {
+            world.open(asset);
+        }
+        match rng.below(24) {
+            0..=12 => random_write(world, rng, asset),
+            13 | 14 => world.flow_ended(asset, rng.below(3)),
+            15 => world.wait(asset, rng.below(400)),
+            16..=19 => {
+                let fails = [Fails::Neither, Fails::Neither, Fails::Data, Fails::Log];
+                let fails = fails[rng.below(4) as usize];
+                world.barrier(asset, fails, &mut |world| random_write(world, rng, asset));
+            }
+            20 => world.close(asset),
+            21 => world.die(),
+            22 if world.generation(asset) < 14 => world.begin(asset),
+            _ if world.generation(asset) < 14 => {
+                world.close(asset);
+                world.remove(asset);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl World {
+    fn generation(&self, asset: usize) -> u8 {
+        self.assets[asset].generation
+    }
+}
+
+fn random_write(world: &mut World, rng: &mut Rng, asset: usize) {
+    let start = rng.below(LEN - 200);
+    world.write(asset, rng.below(3), start, start + 1 + rng.below(200));
+    if rng.one_in(3) {
+        let flow = rng.below(3);
+        world.flow_ended(asset, flow);
+    }
+}

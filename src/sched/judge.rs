@@ -186,7 +186,7 @@ mod tests {
         wait_or_open(
             at,
             fetch,
-            &Outlook { now, tunables: &tunables, link, open, fetches: &fetches },
+            &Outlook { now, tunables: &tunables, link, open, ramp: link.ramp(), fetches: &fetches },
         )
     }
 
@@ -271,7 +271,10 @@ mod tests {
             let link = Link { round_trip, first_byte, cold, flow, path: 2e6 };
             let (now, open) = (ms(1000), ms(100));
             let tunables = &tunables;
-            is_worth_finishing(fetch, &Outlook { now, tunables, link, open, fetches: &fetches })
+            is_worth_finishing(
+                fetch,
+                &Outlook { now, tunables, link, open, ramp: link.ramp(), fetches: &fetches },
+            )
         };
         assert!(worth(1e6, &fetch(8 * MIB - 400_000)));
         assert!(!worth(1e6, &fetch(8 * MIB - 420_000)));
@@ -293,7 +296,8 @@ mod tests {
             let (open, flow, path) = (ms(round_trip), 1e6, 1e6);
             let link = Link { round_trip: open, first_byte: open, cold: open, flow, path };
             let (now, tunables) = (ms(1000), &tunables);
-            let outlook = Outlook { now, tunables, link, open, fetches: &fetches };
+            let outlook =
+                Outlook { now, tunables, link, open, ramp: link.ramp(), fetches: &fetches };
             let (low, end) = (MIB, MIB + rest);
             is_worth_finishing(&Fetch { low, end, body_end: end, ..fetch(low) }, &outlook)
         };
@@ -313,7 +317,8 @@ mod tests {
         let (flow, path) = (1e6, 1e6);
         let link = Link { round_trip, first_byte: round_trip, cold: round_trip, flow, path };
         let (now, open) = (ms(1000), round_trip);
-        let outlook = Outlook { now, tunables: &tunables, link, open, fetches: &fetches };
+        let outlook =
+            Outlook { now, tunables: &tunables, link, open, ramp: link.ramp(), fetches: &fetches };
         assert_eq!(wait_or_open(MIB + 100_000, &fetch(MIB), &outlook), REVIEWED);
         assert_eq!(wait_or_open(MIB + 100_001, &fetch(MIB), &outlook), Verdict::Open);
     }

@@ -38,6 +38,17 @@ impl Origin {
         }
     }
 
+    /// How much longer read-ahead that is asked for now would take until its body runs at full speed than over a
+    /// connection that was busy a moment ago.
+    pub(super) fn ramp(&self, now: Micros, running: Running<'_>) -> Micros {
+        let link = self.link();
+        let bulk = |(_, lane): &(Micros, Lane)| matches!(lane, Lane::Bulk(_));
+        match self.idle(running).into_iter().rfind(bulk) {
+            Some((since, _)) => link.ramp_after(now.since(since)),
+            None => link.cold.since(link.first_byte) + link.ramp(),
+        }
+    }
+
     /// A lane for a second request beside one on `lane`: where a connection is idle, the last used.
     pub(super) fn other_lane(&mut self, lane: Lane, running: Running<'_>, bulk_lanes: u8) -> Lane {
         let idle = self.idle(running).into_iter().rfind(|(_, other)| *other != lane);

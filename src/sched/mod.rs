@@ -201,6 +201,8 @@ impl Scheduler {
         let origin = origins.get(&resource.origin);
         let link = origin.map_or_else(|| Origin::default().link(), Origin::link);
         let open = origin.map_or(link.cold, Origin::open_cost);
-        Outlook { now, tunables, link, open, fetches }
+        let running = |lane| fetches.over(resource.origin, lane);
+        let ramp = origin.map_or(link.ramp(), |origin| origin.ramp(now, &running));
+        Outlook { now, tunables, link, open, ramp, fetches }
     }
 }

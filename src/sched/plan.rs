@@ -24,6 +24,10 @@ use crate::time::Micros;
 /// The next request of a stream goes out when what is left of the running one takes so many open costs,
 /// and the time its connection needs to open its window: a little more than one, so that no bubble shows.
 const LEAD: f64 = 1.2;
+/// Bytes that are left for a connection to open its window beside are no more than such a part of the last
+/// request: what a reader needs first comes slower meanwhile, and a connection that opens its window where another
+/// one fills the link stays a slow one.
+const OPENING: f64 = 0.125;
 
 /// What a plan reckons with.
 #[derive(Debug, Clone, Copy)]
@@ -36,15 +40,17 @@ pub(crate) struct Outlook<'a> {
     pub(crate) link: Link,
     /// What a request for a blocked read would take to its first byte.
     pub(crate) open: Micros,
+    /// How much longer than that read-ahead would take until its body runs at full speed.
+    pub(crate) ramp: Micros,
     /// What runs.
     pub(crate) fetches: &'a Inflight,
 }
 
 impl Outlook<'_> {
-    /// In-flight bytes at or below which the next request of a stream goes out.
-    fn lead(&self) -> u64 {
-        let time = LEAD * self.link.first_byte.as_secs_f64() + self.link.ramp().as_secs_f64();
-        (time * self.link.path) as u64
+    /// In-flight bytes at or below which the next request of a stream goes out whose last one was of `last` bytes.
+    fn lead(&self, last: u64) -> u64 {
+        let bytes = |time: Micros| time.as_secs_f64() * self.link.path;
+        (LEAD * bytes(self.link.first_byte) + bytes(self.ramp).min(last as f64 * OPENING)) as u64
     }
 }
 
@@ -189,7 +195,7 @@ impl Planner<'_> {
         hints.sort_unstable_by_key(|(deadline, id, _)| (deadline.unwrap_or(Micros(u64::MAX)), *id));
         for (deadline, _, hint) in hints {
             let deadline = deadline.unwrap_or(Micros(u64::MAX));
-            if let Next::Gap(gap) = self.next(hint.range) {
+            if let Next::Gap(gap) = self.next(hint.range, u64::MAX) {
                 let size = size::largest(self.outlook);
                 self.want(gap.until(gap.start.saturating_add(size)), Class::Hint, deadline, None);
             }
@@ -210,7 +216,7 @@ impl Planner<'_> {
 
     /// The first gap of `range`, in no hurry.
     fn fill(&mut self, range: ByteRange, since: Micros) {
-        if let Next::Gap(gap) = self.next(range) {
+        if let Next::Gap(gap) = self.next(range, u64::MAX) {
             let size = size::largest(self.outlook);
             let range = size::cut(gap, size);
             self.want(range, Class::Fill, since, None);
@@ -254,7 +260,8 @@ impl Planner<'_> {
             let mark = size::refill_mark(window, gap, filling && !small);
             self.plan.refills.push((window.reader, mark));
         }
-        if filling && let Next::Gap(gap) = self.next(reach) {
+        let last = self.stream(window).map_or(0, |stream| stream.last_size);
+        if filling && let Next::Gap(gap) = self.next(reach, last) {
             self.ahead_in(gap, window);
         }
     }
@@ -301,9 +308,9 @@ impl Planner<'_> {
         (class, self.outlook.now + needed)
     }
 
-    /// The first gap of `range` whose turn has come. Stops at what backs off: while an origin fails,
-    /// read-ahead does not go round the failure.
-    fn next(&mut self, range: ByteRange) -> Next {
+    /// The first gap of `range` whose turn has come after a request of `last` bytes. Stops at what backs off: while an
+    /// origin fails, read-ahead does not go round the failure.
+    fn next(&mut self, range: ByteRange, last: u64) -> Next {
         let mut under_way = 0;
         let mut gap = None;
         for (run, state) in self.resource.map.pieces(range) {
@@ -320,7 +327,7 @@ impl Planner<'_> {
         let Some(gap) = gap else {
             return Next::Nothing;
         };
-        let lead = self.outlook.lead();
+        let lead = self.outlook.lead(last);
         if under_way > lead {
             let watch = under_way - lead;
             self.plan.watch = Some(self.plan.watch.map_or(watch, |other| other.min(watch)));

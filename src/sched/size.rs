@@ -111,7 +111,7 @@ mod tests {
         let (first_byte, cold) = (round_trip, round_trip);
         let link = Link { round_trip, first_byte, cold, flow: rate, path: rate };
         let (now, open) = (Micros(0), round_trip);
-        ask(&Outlook { now, tunables: &tunables, link, open, fetches: &fetches })
+        ask(&Outlook { now, tunables: &tunables, link, open, ramp: link.ramp(), fetches: &fetches })
     }
 
     #[test]

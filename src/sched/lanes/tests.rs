@@ -104,3 +104,15 @@ fn p4_the_turns_of_the_bulk_lanes_go_on_for_ever() {
         assert_eq!(lane, Lane::Bulk((n % 3) as u8), "{n}");
     }
 }
+
+/// Two more round trips and three doublings for a new connection; for one that waits, a doubling for each timeout of 280 ms.
+#[test]
+fn p4_read_ahead_takes_as_long_as_its_connection_needs_to_open_its_window() {
+    let ramp = |idle: &[(Lane, u64)], now| origin(idle).ramp(ms(now), NOTHING);
+    let link = Origin::default().link();
+    let new = link.cold.since(link.first_byte) + link.ramp();
+    assert_eq!((new, link.ramp()), (ms(400), ms(240)));
+    assert_eq!([ramp(&[], 0), ramp(&[(Lane::Demand, 0)], 0)], [new, new], "reads keep theirs");
+    let idle = [(Lane::Demand, 1000), (Lane::Bulk(0), 0), (Lane::Bulk(1), 900)];
+    assert_eq!([1000, 1180, 1740, 9000].map(|now| ramp(&idle, now)), [0, 80, 240, 240].map(ms));
+}

@@ -37,7 +37,14 @@ fn plan_over<T>(
     }
     let round_trip = Micros::from_millis(100);
     let link = Link { round_trip, first_byte: round_trip, cold: round_trip, flow: 1e6, path: 1e6 };
-    let outlook = Outlook { now: NOW, tunables: &tunables, link, open: round_trip, fetches };
+    let outlook = Outlook {
+        now: NOW,
+        tunables: &tunables,
+        link,
+        open: round_trip,
+        ramp: link.ramp(),
+        fetches,
+    };
     let plan = Plan::default();
     ask(&mut Planner { resource: &mut resource, outlook: &outlook, plan })
 }
@@ -51,17 +58,26 @@ fn window(at: u64, len: u64, size: u64) -> Window {
 /// 1.2 x 100 ms and two doublings of the 14 KiB that a connection sends at once are 320 ms.
 #[test]
 fn p4_the_next_request_goes_out_a_little_more_than_its_first_byte_time_before_the_end() {
-    plan_with(&[], 1, |planner| assert!(planner.outlook.lead().abs_diff(320_000) <= 1));
+    plan_with(&[], 1, |planner| assert!(planner.outlook.lead(u64::MAX).abs_diff(320_000) <= 1));
+}
+
+/// The next connection opens its window beside an eighth of the last request at most.
+#[test]
+fn p4_after_a_small_request_the_next_one_goes_out_later() {
+    let leads = [0, 800_000, 1_600_000, 1_608_000]
+        .map(|last| plan_with(&[], 1, |planner| planner.outlook.lead(last)));
+    let told = [120_000, 220_000, 320_000, 320_000u64];
+    assert!(leads.iter().zip(told).all(|(lead, told)| lead.abs_diff(told) <= 1), "{leads:?}");
 }
 
 #[test]
 fn p4_a_gap_has_its_turn_when_no_more_than_the_lead_is_under_way_before_it() {
     for (more, watch) in [(0, None), (1, Some(1)), (5000, Some(5000))] {
         plan_with(&[], 1, |planner| {
-            let lead = planner.outlook.lead();
+            let lead = planner.outlook.lead(u64::MAX);
             planner.resource.map.take(ByteRange::new(0, 1000), FetchId(1));
             planner.resource.map.take(ByteRange::new(1000, lead + more), FetchId(2));
-            let next = planner.next(ByteRange::new(0, LEN));
+            let next = planner.next(ByteRange::new(0, LEN), u64::MAX);
             match watch {
                 None => assert!(matches!(next, Next::Gap(gap) if gap.start == lead)),
                 Some(_) => assert!(matches!(next, Next::Later)),
@@ -74,10 +90,10 @@ fn p4_a_gap_has_its_turn_when_no_more_than_the_lead_is_under_way_before_it() {
 #[test]
 fn p4_of_two_gaps_whose_turn_is_to_come_the_nearer_one_is_watched() {
     plan_with(&[], 1, |planner| {
-        let lead = planner.outlook.lead();
+        let lead = planner.outlook.lead(u64::MAX);
         for (start, more) in [(0, 500), (20 * MIB, 100), (40 * MIB, 900)] {
             planner.resource.map.take(ByteRange::at(start, lead + more), FetchId(1));
-            assert!(matches!(planner.next(ByteRange::at(start, 20 * MIB)), Next::Later));
+            assert!(matches!(planner.next(ByteRange::at(start, 20 * MIB), u64::MAX), Next::Later));
         }
         assert_eq!(planner.plan.watch, Some(100));
     });

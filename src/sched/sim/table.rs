@@ -10,8 +10,8 @@ use crate::time::Micros;
 
 /// The head of the table.
 const HEAD: &str = "\
-| link | workload | policy | open | first p50 | p90 | max | all p50 | stalls | longest | MB | requests | connections |
-|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+| link | workload | policy | open | first p50 | p90 | max | all p50 | stalls | stalled | longest | MB | requests | connections |
+|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
 
 /// Runs everything whose line would contain `only`, and returns the table, in milliseconds and megabytes.
@@ -63,17 +63,19 @@ fn together(runs: Vec<Outcome>) -> Outcome {
 fn line(text: &mut String, link: &str, workload: &str, policy: &str, outcome: &Outcome) {
     let ms = |time: Micros| time.as_secs_f64() * 1e3;
     let first = |share| ms(outcome.first(share));
+    let stalled = Micros(outcome.stalls.iter().map(|(_, time)| time.0).sum());
     let longest = outcome.stalls.iter().map(|(_, time)| *time).max().unwrap_or_default();
     // Writing to a string does not fail.
     let _ = writeln!(
         text,
-        "| {link} | {workload} | {policy} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {} | {:.0} | {:.1} | {} | {} |",
+        "| {link} | {workload} | {policy} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {} | {:.0} | {:.0} | {:.1} | {} | {} |",
         ms(outcome.open),
         first(0.5),
         first(0.9),
         first(1.0),
         ms(outcome.all(0.5)),
         outcome.stalls.len(),
+        ms(stalled),
         ms(longest),
         outcome.bytes as f64 / 1e6,
         outcome.requests,

@@ -87,6 +87,11 @@ fn p3_a_fetch_that_is_nearly_done_is_left_to_finish() {
 fn p3_what_another_reader_waits_for_is_not_stopped() {
     let mut sim = fast();
     let one = playing(&mut sim);
+    sim.play(one, FAST);
+    while sim.running().len() < 2 {
+        sim.run_for(ms(10));
+    }
+    sim.stop(one);
     let next = sim.position(one) + 200 * KIB;
     let other = sim.open_reader(next);
     sim.read(other);

@@ -1,6 +1,7 @@
 //! What the tests of the room share, and the tests of the store as a whole.
 
 mod crash;
+mod damage;
 mod evict;
 mod journal;
 mod layout;

@@ -3,9 +3,13 @@
 //! The bounds are those of the promises: naive has no queue of its own making in front of it and asks for
 //! nothing but what is read, so that its first byte is the round trip that the link has at that moment.
 
+use super::drags::HELD_OUT;
 use crate::sched::Scheduler;
 use crate::sched::sim::{LinkProfile, Naive, Outcome, Workload, ms, run};
 use crate::time::Micros;
+
+/// Nothing was tuned on these.
+const SEEDS: std::ops::Range<u64> = HELD_OUT..HELD_OUT + 10;
 
 /// What the scheduler makes of it, and what naive does.
 fn both(workload: Workload, profile: LinkProfile) -> (Outcome, Outcome) {
@@ -38,6 +42,28 @@ fn p3_a_seek_of_a_player_in_full_play_waits_for_little_more_than_a_round_trip() 
     assert!(ours.first(0.5) <= within(round_trip, 1.25, 0), "{:?}", ours.first(0.5));
     assert!(ours.first(0.9) <= within(round_trip, 1.75, 0), "{:?}", ours.first(0.9));
     assert!(ours.all(0.5) <= within(round_trip, 2.5, 0), "{:?}", ours.all(0.5));
+}
+
+/// What a read waits for does not come slower for what is to come after it. On seeds of its own.
+#[test]
+fn p3_read_ahead_leaves_the_first_64_kib_of_a_seek_their_link() {
+    let profile = LinkProfile::C;
+    let runs = SEEDS.map(|seed| run::<Scheduler>(Workload::Busy, profile, seed));
+    let mut all: Vec<Micros> = runs.flat_map(|run| run.seeks).map(|seek| seek.all).collect();
+    all.sort_unstable();
+    let median = all[all.len() / 2];
+    assert!(median <= within(profile.round_trip, 2.5, 0), "{median:?}");
+}
+
+/// Twelve times in a run it starts with nothing in hand. A stall counts as long as it was late at most.
+#[test]
+fn p4_a_player_that_starts_with_nothing_in_hand_catches_up_soon() {
+    for (profile, most) in [(LinkProfile::A, ms(3500)), (LinkProfile::B, ms(1000))] {
+        let runs = SEEDS.map(|seed| run::<Scheduler>(Workload::Busy, profile, seed));
+        let late: u64 = runs.flat_map(|run| run.stalls).map(|(_, time)| time.0).sum();
+        let mean = Micros(late / (SEEDS.end - SEEDS.start));
+        assert!(mean <= most, "{}: {mean:?}", profile.name);
+    }
 }
 
 #[test]

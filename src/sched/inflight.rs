@@ -372,6 +372,8 @@ mod tests {
         assert_eq!(live(&fetches), [1]);
         assert_eq!(fetches.live_mut(OTHER).map(|(id, _)| id.0).collect::<Vec<_>>(), [3]);
         assert_eq!(fetches.running(OriginId(1)), 2, "one that is ending has its slot still");
+        let over = [(1, Lane::Demand), (1, Lane::Bulk(0)), (3, Lane::Demand)];
+        assert_eq!(over.map(|(origin, lane)| fetches.over(OriginId(origin), lane)), [2, 0, 0]);
         assert!(fetches.is_ending(MINE) && !fetches.is_ending(ResourceId(3)));
         fetches.remove(FetchId(2));
         assert!(!fetches.is_ending(MINE));

@@ -132,3 +132,39 @@ impl Scheduler {
         ranges.then_some(resource.id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Micros = Micros::from_millis(500);
+
+    /// One called 1 that is being made.
+    fn begun() -> Spare {
+        Spare { held: Some((SpareId(1), false)), ..Spare::default() }
+    }
+
+    #[test]
+    fn p3_a_spare_is_ready_once_its_own_connection_is_open() {
+        let mut spare = begun();
+        spare.ready(SpareId(2));
+        assert!(!spare.is_ready(), "that was another one");
+        spare.ready(SpareId(1));
+        assert!(spare.is_ready());
+        spare.take();
+        spare.ready(SpareId(1));
+        assert!(!spare.is_ready(), "a request has it");
+    }
+
+    #[test]
+    fn p3_after_a_spare_that_never_opened_none_is_made_for_a_second() {
+        let (mut failed, mut used) = (begun(), begun());
+        failed.gone(SpareId(2), NOW);
+        assert_eq!((failed.held, failed.quiet_until), (begun().held, Micros(0)), "another one");
+        failed.gone(SpareId(1), NOW);
+        assert_eq!((failed.held, failed.quiet_until), (None, NOW + QUIET));
+        used.ready(SpareId(1));
+        used.gone(SpareId(1), NOW);
+        assert_eq!((used.held, used.quiet_until), (None, Micros(0)));
+    }
+}

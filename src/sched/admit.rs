@@ -331,7 +331,6 @@ impl Scheduler {
 mod tests {
     use super::*;
     use crate::byte_range::ByteRange;
-    use crate::ids::ResourceId;
 
     const fn ms(n: u64) -> Micros {
         Micros::from_millis(n)
@@ -339,32 +338,7 @@ mod tests {
 
     /// A fetch over `lane` that was sent at 1 s.
     fn fetch(lane: Lane) -> Fetch {
-        let (resource, origin, range) = (ResourceId(1), OriginId(1), ByteRange::new(0, 1000));
-        Fetch {
-            resource,
-            origin,
-            lane,
-            class: Class::Blocked,
-            head: range.start,
-            low: range.start,
-            end: range.end,
-            body_end: range.end,
-            attempt: 1,
-            rival: None,
-            last_error: None,
-            started: ms(1000),
-            expected: ms(0),
-            loaded: false,
-            answered: None,
-            last: ms(1000),
-            received: 0,
-            fresh: 0,
-            meter: Meter::default(),
-            whole: false,
-            paused: false,
-            cancelled: false,
-            stale: false,
-        }
+        Fetch { lane, ..Fetch::sent(ms(1000), ByteRange::new(0, 1000)) }
     }
 
     #[test]

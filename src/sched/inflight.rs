@@ -65,6 +65,37 @@ pub(crate) struct Fetch {
 }
 
 impl Fetch {
+    /// A request for `range` over the demand lane of the first origin, sent at `at` for a blocked read of its first
+    /// resource; for tests, which say what is different.
+    #[cfg(test)]
+    pub(crate) fn sent(at: Micros, range: ByteRange) -> Self {
+        Self {
+            resource: ResourceId(1),
+            origin: OriginId(1),
+            lane: Lane::Demand,
+            class: Class::Blocked,
+            head: range.start,
+            low: range.start,
+            end: range.end,
+            body_end: range.end,
+            attempt: 1,
+            rival: None,
+            last_error: None,
+            started: at,
+            expected: Micros(0),
+            loaded: false,
+            answered: None,
+            last: at,
+            received: 0,
+            fresh: 0,
+            meter: Meter::default(),
+            whole: false,
+            paused: false,
+            cancelled: false,
+            stale: false,
+        }
+    }
+
     /// What is still to come of it.
     pub(crate) fn rest(&self) -> ByteRange {
         ByteRange::new(self.head, self.end)
@@ -269,27 +300,10 @@ mod tests {
         Fetch {
             resource,
             origin: OriginId(resource.0),
-            lane: Lane::Demand,
             class: Class::Near,
-            head: 100,
-            low: 100,
-            end: 500,
-            body_end: 500,
-            attempt: 1,
-            rival: None,
-            last_error: None,
-            started: Micros(1000),
-            expected: Micros(50),
-            loaded: false,
-            answered: None,
-            last: Micros(1000),
-            received: 0,
-            fresh: 0,
-            meter: Meter::default(),
-            whole: false,
-            paused: false,
             cancelled,
-            stale: false,
+            expected: Micros(50),
+            ..Fetch::sent(Micros(1000), ByteRange::new(100, 500))
         }
     }
 

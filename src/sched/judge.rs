@@ -136,8 +136,6 @@ fn is_worth_finishing(fetch: &Fetch, outlook: &Outlook<'_>) -> bool {
 mod tests {
     use super::*;
     use crate::config::Tunables;
-    use crate::ids::{Lane, OriginId, ResourceId};
-    use crate::sched::estimator::Meter;
     use crate::sched::event::Class;
     use crate::sched::inflight::Inflight;
 
@@ -151,29 +149,14 @@ mod tests {
     /// A fetch of the first 8 MiB that has brought `head` bytes and runs at the link's rate.
     fn fetch(head: u64) -> Fetch {
         Fetch {
-            resource: ResourceId(1),
-            origin: OriginId(1),
-            lane: Lane::Demand,
             class: Class::Near,
             head,
-            low: 0,
-            end: 8 * MIB,
-            body_end: 8 * MIB,
-            attempt: 1,
-            rival: None,
-            last_error: None,
-            started: ms(0),
             expected: ms(100),
-            loaded: false,
             answered: (head > 0).then_some(ms(100)),
             last: ms(1000),
             received: head,
             fresh: head,
-            meter: Meter::default(),
-            whole: false,
-            paused: false,
-            cancelled: false,
-            stale: false,
+            ..Fetch::sent(ms(0), ByteRange::new(0, 8 * MIB))
         }
     }
 

@@ -1,9 +1,8 @@
 //! The planner's own decisions, each on a resource made for it.
 
 use super::*;
-use crate::ids::{Lane, OriginId, ResourceId};
+use crate::ids::{OriginId, ResourceId};
 use crate::sched::cursors::WentFar;
-use crate::sched::estimator::Meter;
 use crate::sched::inflight::Fetch;
 use crate::sched::scrub::Scrub;
 use crate::sched::scrub::spots::Spots;
@@ -229,31 +228,8 @@ fn p5_spots_are_no_more_than_a_round_trip_and_a_half_brings_but_for_the_first() 
 
 /// A fetch that was sent just now.
 fn sent() -> Fetch {
-    Fetch {
-        resource: ResourceId(1),
-        origin: OriginId(1),
-        lane: Lane::Demand,
-        class: Class::Blocked,
-        head: 0,
-        low: 0,
-        end: LEN,
-        body_end: LEN,
-        attempt: 1,
-        rival: None,
-        last_error: None,
-        started: NOW,
-        expected: Micros::from_millis(100),
-        loaded: false,
-        answered: None,
-        last: NOW,
-        received: 0,
-        fresh: 0,
-        meter: Meter::default(),
-        whole: false,
-        paused: false,
-        cancelled: false,
-        stale: false,
-    }
+    let expected = Micros::from_millis(100);
+    Fetch { expected, ..Fetch::sent(NOW, ByteRange::new(0, LEN)) }
 }
 
 #[test]

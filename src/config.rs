@@ -64,7 +64,8 @@ pub struct ReadaheadConfig {
     pub max: Duration,
     /// Seconds of read-ahead gained per second played since the last far seek. Default 0.5.
     pub growth: f64,
-    /// Resources up to this size are fetched whole, in bytes. Default 8 MiB. Zero turns it off.
+    /// Resources up to this size are fetched whole, in bytes. Default 8 MiB. Zero turns it off. On a fast link,
+    /// so are those that come within 2 s and are not larger than `max_window`.
     pub whole_file: u64,
 }
 

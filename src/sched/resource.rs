@@ -244,10 +244,12 @@ impl Resource {
         window.max(gap.saturating_sub(at))
     }
 
-    /// Whether it is so small that all of it is fetched once anything of it is read.
+    /// Whether it is so small that all of it is fetched once anything of it is read: as configured, or
+    /// because it comes soon and the largest window would hold it.
     pub(crate) fn is_small(&self, tunables: &Tunables, link: &Link) -> bool {
         let config = &tunables.readahead;
         let soon = (link.flow * SMALL_SECONDS) as u64;
+        let soon = soon.min(config.max_window);
         config.enabled
             && config.whole_file > 0
             && self.map.len().is_some_and(|len| len <= config.whole_file.max(soon))
@@ -338,6 +340,13 @@ mod tests {
         assert!(is_small(Some(20_000_000), 1e7, |_| {}));
         assert!(!is_small(Some(20_000_001), 1e7, |_| {}));
         assert!(!is_small(None, 1e6, |_| {}));
+    }
+
+    #[test]
+    fn p4_what_comes_within_two_seconds_is_small_only_up_to_the_largest_window() {
+        assert!(is_small(Some(64 * MIB), 1e9, |_| {}));
+        assert!(!is_small(Some(64 * MIB + 1), 1e9, |_| {}));
+        assert!(is_small(Some(8 * MIB), 1e9, |tunables| tunables.readahead.max_window = 4 * MIB));
     }
 
     #[test]

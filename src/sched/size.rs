@@ -52,11 +52,13 @@ pub(crate) fn scrubbing(outlook: &Outlook<'_>) -> u64 {
 }
 
 /// A request for a blocked read whose stream last asked for `last` bytes: one that runs dry while
-/// `reading_on` goes on doubling.
+/// `reading_on` goes on doubling, up to the largest window: more would be read-ahead beyond it.
 pub(crate) fn blocked(last: u64, reading_on: bool, outlook: &Outlook<'_>) -> u64 {
-    match outlook.tunables.readahead.enabled && reading_on {
-        true => ahead(last, outlook),
-        false => first(outlook),
+    let config = &outlook.tunables.readahead;
+    let first = first(outlook);
+    match config.enabled && reading_on {
+        true => ahead(last, outlook).min(config.max_window.max(first)),
+        false => first,
     }
 }
 
@@ -106,12 +108,21 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn with<T>(rate: f64, round_trip: u64, ask: impl Fn(&Outlook<'_>) -> T) -> T {
-        let (tunables, fetches) = (Tunables::default(), Inflight::default());
+        tuned(&Tunables::default(), rate, round_trip, ask)
+    }
+
+    fn tuned<T>(
+        tunables: &Tunables,
+        rate: f64,
+        round_trip: u64,
+        ask: impl Fn(&Outlook<'_>) -> T,
+    ) -> T {
+        let fetches = Inflight::default();
         let round_trip = Micros::from_millis(round_trip);
         let (first_byte, cold) = (round_trip, round_trip);
         let link = Link { round_trip, first_byte, cold, flow: rate, path: rate };
         let (now, open) = (Micros(0), round_trip);
-        ask(&Outlook { now, tunables: &tunables, link, open, ramp: link.ramp(), fetches: &fetches })
+        ask(&Outlook { now, tunables, link, open, ramp: link.ramp(), fetches: &fetches })
     }
 
     #[test]
@@ -141,6 +152,17 @@ mod tests {
         assert_eq!(with(2.5e6, 80, |outlook| ahead(3_000_000, outlook)), 3_750_000);
         assert_eq!(with(2.5e6, 80, |outlook| blocked(800_000, true, outlook)), 1_600_000);
         assert_eq!(with(2.5e6, 80, |outlook| blocked(800_000, false, outlook)), 400_000);
+    }
+
+    #[test]
+    fn p4_a_read_that_runs_dry_asks_for_no_more_than_the_largest_window() {
+        let mut tunables = Tunables::default();
+        tunables.readahead.max_window = 500_000;
+        let asked = |last| tuned(&tunables, 2.5e6, 80, |outlook| blocked(last, true, outlook));
+        assert_eq!((asked(0), asked(400_000)), (400_000, 500_000));
+        tunables.readahead.max_window = 300_000;
+        let asked = |last| tuned(&tunables, 2.5e6, 80, |outlook| blocked(last, true, outlook));
+        assert_eq!(asked(300_000), 400_000, "the first request is as large as ever");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Playing on: read-ahead keeps in front of the reader, and no further than it should.
 
 use super::{KIB, MIB, cancelled, fast, ranges};
-use crate::ids::{Lane, ResourceId};
+use crate::ids::{Lane, OriginId, ResourceId};
 use crate::sched::sim::{Sim, ms};
 use crate::sched::{Action, Class, Event};
 use crate::time::Micros;
@@ -162,6 +162,21 @@ fn p8_the_rule_for_small_resources_can_be_turned_off() {
     sim.run_until_ready(reader);
     sim.run_for(ms(10_000));
     assert_eq!(sim.stored(), 400_000);
+}
+
+/// Whoever stops early wastes no more than the largest window, however fast the link is.
+#[test]
+fn p4_a_fast_link_does_not_make_a_resource_beyond_the_largest_window_small() {
+    let mut sim = Sim::new(64 * MIB).latency(ms(2)).rate(100_000_000).stored_before(&[]);
+    sim = sim.tuned(|tunables| tunables.readahead.max_window = 4 * MIB);
+    let reader = sim.open_reader(0);
+    sim.play(reader, 1 << 40);
+    sim.run_for(ms(150));
+    sim.stop(reader);
+    sim.run_for(ms(10_000));
+    assert!(sim.scheduler.estimate(OriginId(1)).rate > Some(64_000_000));
+    let (stored, read) = (sim.stored(), sim.position(reader));
+    assert!(read > MIB && stored < read + 5 * MIB, "{stored} {read}");
 }
 
 #[test]

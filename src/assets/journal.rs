@@ -13,7 +13,8 @@
 //! 1. what the log on disk calls proven was synced in the data file before the log said so;
 //! 2. no byte of a generation is recorded before its log has taken the place of the one before it;
 //! 3. after a failed sync nothing since the last good barrier is claimed again, in memory or on disk;
-//! 4. after a failed append the journal records nothing more of this generation, and what was proven stays so.
+//! 4. after a failed append nothing is recorded until a whole new log is in place ([`resume`](Journal::resume)), which
+//!    says what came meanwhile as well; until then what was proven stays so.
 
 mod record;
 
@@ -60,7 +61,10 @@ pub(crate) struct Journal {
     last_barrier: Option<Micros>,
     /// When the first byte came in that no barrier is about, and how many did since.
     dirty: Option<(Micros, u64)>,
-    degraded: bool,
+    /// Whether the log refused: what there is to record is kept in `unproven` until a new log can be written.
+    stalled: bool,
+    /// At so many pieces in `unproven` they are merged while that lasts.
+    crowded: usize,
     trouble: Option<StorageError>,
 }
 
@@ -86,7 +90,8 @@ impl Journal {
             in_flight: None,
             last_barrier: None,
             dirty: None,
-            degraded: false,
+            stalled: false,
+            crowded: record::CROWDED,
             trouble: None,
         };
         if let Some(found) = found {
@@ -112,15 +117,14 @@ impl Journal {
     /// # Errors
     ///
     /// The disk refused. Then not one byte of the generation may be written to the data file: it must be kept
-    /// elsewhere. The journal records nothing more.
+    /// elsewhere, until another call succeeds.
     pub(crate) fn begin(&mut self, generation: &Generation) -> Result<(), StorageError> {
         let before = self.header.as_ref().map(|header| header.epoch);
         self.forget_all();
         // A new log is a new chance, whatever befell the old one.
-        self.degraded = false;
+        self.stalled = false;
         let result = self.try_begin(generation, before);
         if result.is_err() {
-            self.degraded = true;
             self.header = None;
             // Claims nothing any more, but for good measure; the caller has the error that counts.
             let _ = self.empty_log();
@@ -183,7 +187,7 @@ impl Journal {
     pub(crate) fn written(&mut self, flow: FetchId, offset: u64, bytes: &[u8], now: Micros) {
         let len = bytes.len() as u64;
         let fits = offset.checked_add(len).is_some_and(|end| end <= MAX_OFFSET);
-        if !self.is_recording() || bytes.is_empty() || !fits || len > MAX_RECORD_BYTES {
+        if self.header.is_none() || bytes.is_empty() || !fits || len > MAX_RECORD_BYTES {
             return;
         }
         let (since, dirty) = self.dirty.unwrap_or((now, 0));
@@ -267,7 +271,7 @@ impl Journal {
             Ok(data) if self.is_recording() => Some(self.barrier(data, Half::Data)),
             Ok(_) => None,
             Err(error) => {
-                self.degrade(error);
+                self.stall(error);
                 None
             }
         }
@@ -281,7 +285,7 @@ impl Journal {
             // Whatever it was about: the system told this error once, and to us.
             return BarrierOutcome::Lost { ranges: self.lose(), error };
         }
-        if ticket.life != self.life || !self.is_recording() {
+        if ticket.life != self.life || self.header.is_none() {
             return BarrierOutcome::Done;
         }
         match ticket.half {
@@ -314,7 +318,7 @@ impl Journal {
                 BarrierOutcome::Next(barrier.naming(folders))
             }
             Err(error) => {
-                self.degrade(error);
+                self.stall(error);
                 BarrierOutcome::Done
             }
         }
@@ -328,15 +332,15 @@ impl Journal {
         barrier
     }
 
-    /// What went wrong with recording; told once. The bytes received since are served, but not
-    /// found again after a restart.
+    /// What went wrong with recording; told once for each time. The bytes received since are served, and found
+    /// again after a restart only if [`resume`](Self::resume) succeeds, or `close`.
     pub(crate) fn take_error(&mut self) -> Option<StorageError> {
         self.trouble.take()
     }
 
-    /// Whether what is written will be found again.
+    /// Whether what is written is recorded in time.
     pub(crate) fn is_recording(&self) -> bool {
-        self.header.is_some() && !self.degraded
+        self.header.is_some() && !self.stalled
     }
 
     /// Records the rest, makes it proof and gives the asset free. Blocks until the disk is done; waits for a
@@ -355,8 +359,7 @@ impl Journal {
             self.lose();
             return Err(error);
         }
-        let result = self.finish();
-        self.trouble.take().map_or(result, Err)
+        self.finish()
     }
 
     /// Gives the asset free and forgets every byte of it: they are of a version that is gone.
@@ -388,9 +391,11 @@ impl Journal {
     }
 
     fn finish(&mut self) -> Result<(), StorageError> {
-        if !self.is_recording() {
+        if self.header.is_none() {
             return Ok(());
         }
+        // The last chance.
+        self.resume()?;
         if self.unsaved || !self.unproven.is_empty() {
             self.take_over();
         }
@@ -403,7 +408,10 @@ impl Journal {
             }
             self.append(Record::Barrier { seq: self.seq });
         }
-        let Some(log) = self.log.as_mut().filter(|_| !self.degraded) else { return Ok(()) };
+        if let Some(error) = self.trouble.take() {
+            return Err(error);
+        }
+        let Some(log) = &mut self.log else { return Ok(()) };
         log.trim()?;
         let mut synced = if sync { log.sync() } else { Ok(()) };
         if self.unnamed {

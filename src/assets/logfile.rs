@@ -127,12 +127,6 @@ impl LogFile {
     fn fail(&self, doing: &'static str, error: io::Error) -> StorageError {
         StorageError::new(doing, error).at(&self.path)
     }
-
-    /// Lets every further write fail as on a full disk.
-    #[cfg(all(test, target_os = "linux"))]
-    pub(crate) fn fill_disk(&mut self) {
-        self.file = File::options().write(true).open("/dev/full").expect("Linux has /dev/full");
-    }
 }
 
 /// A random epoch for a new log; never that of the log before it.

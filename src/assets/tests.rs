@@ -3,6 +3,8 @@
 mod crash;
 mod damage;
 mod evict;
+#[cfg(unix)]
+mod faults;
 mod journal;
 mod layout;
 mod lease;

@@ -2,8 +2,8 @@
 //!
 //! Whatever changes something that is to be found again after a crash goes through a [`Disk`]: making, writing,
 //! cutting and syncing files, names, and folders. So tests can note the order in which it is asked for, rebuild
-//! what a power cut may leave of it, and let any of it fail. Reading, looking and locking change nothing and
-//! go to `std` directly.
+//! what a power cut may leave of it, and let any of it fail. So does the reading of stored bytes, which may fail as
+//! well. Looking and locking change nothing and go to `std` directly.
 //!
 //! [`System`] is the one that is not for tests. It keeps no state, so all handles of it are one.
 
@@ -16,6 +16,9 @@ use crate::sync::Arc;
 
 use super::platform;
 
+#[cfg(all(test, unix))]
+pub(crate) mod faulty;
+
 /// How much of a file a sync makes proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
@@ -25,7 +28,7 @@ pub(crate) enum Depth {
     All,
 }
 
-/// A way to change files. All methods block, from any thread; the provided ones ask the system.
+/// A way to change files, and to read stored bytes. All methods block, from any thread; the provided ones ask the system.
 pub(crate) trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Opens the file at `path` for reading and writing; makes it, for its owner alone, if it is missing.
     fn open(&self, path: &Path) -> io::Result<File> {
@@ -44,6 +47,11 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync + 'static {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path)
+    }
+
+    /// Reads at most `buf.len()` bytes at `offset`; zero at or past the end of the file.
+    fn read_at(&self, file: &File, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        platform::read_at(file, offset, buf)
     }
 
     /// Writes at most `bytes.len()` bytes at `offset`, and tells how many.

@@ -29,7 +29,7 @@ impl FileBlob {
 
 impl Blob for FileBlob {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        platform::read_at(&self.file, offset, buf)
+        self.disk.read_at(&self.file, offset, buf)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {

@@ -9,17 +9,31 @@ use crate::assets::runs::compact;
 use crate::byte_range::ByteRange;
 use crate::error::StorageError;
 
+/// So many pieces may wait for a new log before they are merged: some tens of KiB.
+pub(super) const CROWDED: usize = 1024;
+
 impl Journal {
     /// Records runs that are due.
     pub(super) fn record_all(&mut self, pieces: impl IntoIterator<Item = Piece>) {
         for piece in pieces {
             self.take_over();
             let (Piece { range, crc }, seq) = (piece, self.seq + 1);
-            if self.append(Record::Covered { range, crc, seq }) {
-                self.seq = seq;
-                self.unproven.push((piece, seq));
-            }
+            // One that the log refused is kept for the next log.
+            self.append(Record::Covered { range, crc, seq });
+            self.seq = seq;
+            self.unproven.push((piece, seq));
         }
+        if self.stalled && self.unproven.len() >= self.crowded {
+            self.thin_out();
+        }
+    }
+
+    /// Merges what waits for a new log: it may wait for long, and memory is bounded.
+    fn thin_out(&mut self) {
+        let pieces = std::mem::take(&mut self.unproven).into_iter().map(|(piece, _)| piece);
+        let seq = self.seq;
+        self.unproven = compact(pieces.collect()).into_iter().map(|piece| (piece, seq)).collect();
+        self.crowded = CROWDED.max(2 * self.unproven.len());
     }
 
     /// Says something of the whole asset that the journal's own state already has.
@@ -33,11 +47,11 @@ impl Journal {
         }
     }
 
-    /// Appends to the log of this life; false if the journal records nothing any more.
+    /// Appends to the log of this life; false if nothing can be recorded for now.
     pub(super) fn append(&mut self, record: Record) -> bool {
-        let Some(log) = self.log.as_mut().filter(|_| !self.degraded) else { return false };
+        let Some(log) = self.log.as_mut().filter(|_| !self.stalled) else { return false };
         let result = log.append(record);
-        result.map_err(|error| self.degrade(error)).is_ok()
+        result.map_err(|error| self.stall(error)).is_ok()
     }
 
     /// Makes the log of this life, if there is none yet.
@@ -46,8 +60,23 @@ impl Journal {
             && self.is_recording()
             && let Err(error) = self.write_log()
         {
-            self.degrade(error);
+            self.stall(error);
         }
+    }
+
+    /// After the log refused: puts a new one in place that says what there was to record since as well. Does
+    /// nothing otherwise. Waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// The disk still refuses.
+    pub(crate) fn resume(&mut self) -> Result<(), StorageError> {
+        if !self.stalled || self.header.is_none() {
+            return Ok(());
+        }
+        self.write_log()?;
+        self.trouble = None;
+        Ok(())
     }
 
     /// Puts a new log in place that says all that is known: first what is proven, behind the barrier what is not.
@@ -69,16 +98,18 @@ impl Journal {
         records.extend(self.len.filter(|_| self.sealed).map(|len| Record::Sealed { len }));
         records.extend(self.validated.map(|at| Record::Validated { at }));
         let proven = records.len();
-        for (piece, number) in &mut self.unproven {
+        for (piece, _) in &self.unproven {
             seq += 1;
-            *number = seq;
             records.push(covered(piece, seq));
         }
         let (proven, rest) = records.split_at(proven);
         let path = &self.place.paths.map;
         self.log = Some(LogFile::create(disk, path, header, proven, rest, self.place.sync())?);
+        // Only now: until the new log is there, a barrier may still speak of the old one's numbers.
+        let first = seq + 1 - self.unproven.len() as u64;
+        self.unproven.iter_mut().zip(first..).for_each(|((_, number), seq)| *number = seq);
         self.life += 1;
-        (self.seq, self.unsaved) = (seq, false);
+        (self.seq, self.unsaved, self.stalled) = (seq, false, false);
         Ok(())
     }
 
@@ -107,17 +138,15 @@ impl Journal {
             {
                 tracing::error!(%error, "the coverage log claims bytes that may be gone");
             }
-            self.degrade(error);
+            self.stall(error);
         }
         lost.to_vec()
     }
 
-    /// Records nothing more; `error` is told once.
-    pub(super) fn degrade(&mut self, error: StorageError) {
-        self.runs.take();
-        self.dirty = None;
-        if !self.degraded {
-            self.degraded = true;
+    /// Records nothing until [`Self::resume`] succeeds; `error` is told once.
+    pub(super) fn stall(&mut self, error: StorageError) {
+        if !self.stalled {
+            self.stalled = true;
             self.trouble = Some(error);
         }
     }
@@ -127,11 +156,5 @@ impl Journal {
     pub(in crate::assets) fn recorded(&self) -> Vec<ByteRange> {
         let unproven = self.unproven.iter().map(|(piece, _)| piece.range);
         self.proven.iter().map(|piece| piece.range).chain(unproven).collect()
-    }
-
-    /// Lets every further record fail as on a full disk.
-    #[cfg(all(test, target_os = "linux"))]
-    pub(in crate::assets) fn fill_disk(&mut self) {
-        self.log.as_mut().expect("a log of this life").fill_disk();
     }
 }

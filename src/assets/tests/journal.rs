@@ -259,39 +259,6 @@ fn a3_a_generation_that_cannot_begin_leaves_nothing_that_claims_bytes() {
     assert_eq!(bench.held(BOOT).recovered, Recovered::default());
 }
 
-#[cfg(target_os = "linux")]
-#[test]
-fn a3_a_full_disk_stops_recording_and_loses_nothing_that_was_proven() {
-    let bench = Bench::new();
-    let mut writer = Writer::new(bench.held(BOOT));
-    writer.write(FLOW, 0, 100, Micros(0));
-    writer.barrier(Micros::from_millis(5000));
-    writer.journal.fill_disk();
-    writer.write(FLOW, 100, 200, Micros::from_millis(6000));
-    writer.journal.flow_ended(FLOW);
-    let error = writer.journal.take_error().expect("told");
-    assert_eq!(error.source.kind(), std::io::ErrorKind::StorageFull);
-    assert!(writer.journal.take_error().is_none(), "told once");
-    assert!(!writer.journal.is_recording());
-    writer.write(FLOW, 200, 300, Micros::from_millis(7000));
-    assert_eq!(writer.journal.next_due(), None);
-    assert!(writer.journal.run_due(Micros::from_millis(60_000)).is_none());
-    writer.journal.close().expect("nothing to do");
-    assert_eq!(bench.held(LATER).recovered.covered, [range(0, 100)]);
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a3_an_error_that_nobody_took_comes_with_close() {
-    let bench = Bench::new();
-    let mut writer = Writer::new(bench.held(BOOT));
-    writer.journal.fill_disk();
-    writer.write(FLOW, 100, 200, Micros(0));
-    assert!(writer.journal.close().is_err());
-    // The asset is free all the same.
-    drop(bench.held(BOOT));
-}
-
 #[test]
 fn a3_bytes_beyond_what_a_record_can_name_are_not_recorded() {
     let bench = Bench::new();

@@ -15,6 +15,7 @@ mod handles;
 mod hedging;
 mod inputs;
 mod kill;
+mod kills;
 mod lies;
 mod local;
 mod model;

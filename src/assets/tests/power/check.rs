@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use super::Rng;
-use super::drive::{Drive, Fate, Image};
+use super::drive::{Drive, Fate, Image, Op};
 use super::script::{ASSETS, Expect, World, name, salt};
 use crate::assets::extents::Extents;
 use crate::assets::tests::*;
@@ -41,6 +41,24 @@ impl Proof {
             }
             let expects = world.expects(cut);
             self.cut(world, &drive, &expects, rng, torn, cut);
+            self.died(world, &drive, &expects, &format!("died after {cut}"));
+            if let Some(Op::Write { ino, offset, bytes }) = ops.get(cut) {
+                // Killed within the next write: the system has taken a part of it.
+                for len in [1, bytes.len() / 2, bytes.len().saturating_sub(1)] {
+                    let bytes = bytes[..len].to_vec();
+                    let mut part = drive.clone();
+                    part.apply(&Op::Write { ino: *ino, offset: *offset, bytes });
+                    let what = format!("died {len} bytes into the write after {cut}");
+                    self.died(world, &part, &expects, &what);
+                }
+            }
+        }
+    }
+
+    /// The process ends, and the next one runs in the same run of the system.
+    fn died(&mut self, world: &World, drive: &Drive, expects: &[Expect; ASSETS], what: &str) {
+        if expects.iter().all(|expect| !expect.failing) {
+            self.one(&drive.image(&mut Fate::Kept), expects, world.boot, world.boot, what);
         }
     }
 
@@ -62,10 +80,6 @@ impl Proof {
         }
         fates.extend((0..torn).map(|n| Fate::Torn(Rng(rng.below(u64::MAX)), 2 + n % 5)));
         let here = world.boot;
-        if expects.iter().all(|expect| !expect.failing) {
-            let image = drive.image(&mut Fate::Kept);
-            self.one(&image, expects, here, here, &format!("died after {cut}"));
-        }
         for mut fate in fates {
             let image = drive.image(&mut fate);
             self.one(&image, expects, here, here + 1, &format!("cut after {cut}, {fate:?}"));

@@ -171,7 +171,8 @@ impl Planner<'_> {
         at.checked_sub(1).is_none_or(|before| self.resource.map.is_covered_at(before))
     }
 
-    /// What late fetches are to be helped out with, where no read is blocked at that very byte.
+    /// What late fetches are to be helped out with, where no read is blocked at that very byte. Beyond what a late one
+    /// was to bring that goes no farther than the window.
     fn relieve(&mut self) {
         for late in self.resource.late.clone() {
             if self.plan.segments.iter().any(|segment| segment.range.contains(late.from)) {
@@ -180,13 +181,25 @@ impl Planner<'_> {
             let last = self.stream_at(late.reader, late.from).map_or(0, |stream| stream.last_size);
             let size = size::ahead(last, self.outlook);
             let its = Some(SegmentState::InFlight(late.fetch));
-            let rest = ByteRange::at(late.from, size);
+            let end = self.outlook.fetches.one(late.fetch).map_or(0, |fetch| fetch.end);
+            let rest = ByteRange::at(late.from, size).until(end.max(self.window_end(late.reader)));
             let open = |state: Option<SegmentState>| state.is_none() || state == its;
             if let Some(run) = self.resource.map.first_run(rest, open) {
                 let class = if late.blocked { Class::FirstWindow } else { Class::Near };
                 self.want(run, class, self.outlook.now, Some(late.reader));
             }
         }
+    }
+
+    /// Where the window ends that is in front of `reader`; 0 if it has none.
+    fn window_end(&self, reader: ReaderId) -> u64 {
+        let windows = self.windows_now();
+        let its = windows.iter().find(|window| window.reader == reader && window.here);
+        its.map_or(0, |window| window.range.end)
+    }
+
+    fn windows_now(&self) -> Vec<Window> {
+        self.resource.windows(self.outlook.now, &self.outlook.tunables.readahead)
     }
 
     fn hints(&mut self) {
@@ -230,7 +243,7 @@ impl Planner<'_> {
             return self.rest_all();
         }
         let small = self.resource.is_small(self.outlook.tunables, &self.outlook.link);
-        let windows = self.resource.windows(self.outlook.now, config);
+        let windows = self.windows_now();
         for window in &windows {
             self.ahead(window, small);
         }

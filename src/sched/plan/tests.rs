@@ -3,6 +3,7 @@
 use super::*;
 use crate::ids::{OriginId, ResourceId};
 use crate::sched::cursors::WentFar;
+use crate::sched::hedge::Late;
 use crate::sched::inflight::Fetch;
 use crate::sched::scrub::Scrub;
 use crate::sched::scrub::spots::Spots;
@@ -170,6 +171,35 @@ fn p4_read_ahead_doubles_the_last_request_of_its_stream() {
         let ranges: Vec<ByteRange> = planner.plan.segments.iter().map(|s| s.range).collect();
         assert_eq!(ranges, [ByteRange::at(MIB, 600_000)]);
     });
+}
+
+/// What is asked for beside a fetch of `bytes` at 1 MiB that is late from its beginning on, by a reader at `at`
+/// whose last request was of `last` bytes; 1.5 MB are the most.
+fn relieved(bytes: u64, at: u64, last: u64) -> ByteRange {
+    let mut fetches = Inflight::default();
+    let late_one = ByteRange::at(MIB, bytes);
+    let fetch = fetches.next_id();
+    fetches.insert(fetch, Fetch::sent(NOW, late_one));
+    plan_over(&fetches, &[ByteRange::new(0, MIB)], at, |planner| {
+        planner.resource.map.take(late_one, fetch);
+        planner.stream_at(READER, u64::MAX).expect("it has read").last_size = last;
+        let (from, reader, blocked) = (MIB, READER, false);
+        let late = Late { fetch, from, reader, blocked, split: false, last_resort: false };
+        planner.resource.late = vec![late];
+        planner.relieve();
+        let ranges: Vec<ByteRange> = planner.plan.segments.iter().map(|s| s.range).collect();
+        assert_eq!(ranges.len(), 1, "{ranges:?}");
+        ranges[0]
+    })
+}
+
+/// Who has read so much in one go has twice as much in front of it.
+#[test]
+fn p7_what_helps_out_a_late_fetch_goes_beyond_it_no_farther_than_the_window() {
+    assert_eq!(relieved(200_000, 700_000, 400_000), ByteRange::at(MIB, 800_000));
+    assert_eq!(relieved(200_000, 700_000, MIB), ByteRange::new(MIB, 2_100_000), "the window");
+    assert_eq!(relieved(200_000, 300_000, MIB), ByteRange::at(MIB, 200_000), "it ends before");
+    assert_eq!(relieved(3 * MIB, 300_000, MIB), ByteRange::at(MIB, 1_500_000));
 }
 
 /// A read that jumps ahead in its window over a hole is a seek, not one that has outrun its read-ahead.

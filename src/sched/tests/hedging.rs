@@ -405,6 +405,28 @@ fn p7_a_crawling_body_is_split() {
     assert!(sim.counts.twice <= 14 * KIB, "what crosses the border: {}", sim.counts.twice);
 }
 
+/// Whatever is asked for falls silent. Each request beside one that is late would be twice as large as the one before.
+#[test]
+fn p7_helping_out_goes_no_farther_than_the_window() {
+    let mut sim = fast().tuned(|tunables| {
+        tunables.readahead.min_window = MIB;
+        tunables.readahead.max_window = MIB;
+    });
+    let reader = sim.open_reader(0);
+    sim.play(reader, 500_000);
+    sim.run_for(ms(5000));
+    let mut known = sim.requests.len();
+    for _ in 0..200 {
+        sim.run_for(ms(100));
+        for request in since(&sim, std::mem::replace(&mut known, sim.requests.len())) {
+            let window = sim.position(reader) + MIB;
+            assert!(request.range.end <= window, "{request:?} beyond {window}");
+            sim.stall(request.fetch);
+        }
+    }
+    assert!(sim.scheduler.view(ResourceId(1)).hedges > 0);
+}
+
 /// A player at 60 % of the link that has a second of media in hand, 5 s after its start at the earliest.
 pub(super) fn playing(round_trip: u64, rate: u64) -> (Sim, ReaderId) {
     let mut sim = Sim::new(256 * MIB).latency(ms(round_trip)).rate(rate).stored_before(&[]);

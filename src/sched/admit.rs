@@ -136,7 +136,7 @@ enum Turn {
     Wait,
     /// It waits until then, and all behind it.
     Until(Micros),
-    /// It waits until then, since its resource has made its requests: others need not.
+    /// It waits until then, since its resource has made its requests or stands aside: others need not.
     Spent(Micros),
     /// It waits for the slot of that fetch, which has to go.
     After(FetchId),
@@ -191,6 +191,9 @@ impl Scheduler {
                 false if segment.class == Class::Blocked => self.victim(origin),
                 false => Turn::Wait,
             };
+        }
+        if let Some(at) = self.aside_until(origin, segment) {
+            return Turn::Spent(at);
         }
         // One slot is kept for blocked reads where there are two.
         let slots = if slots >= 2 { slots - 1 } else { slots };

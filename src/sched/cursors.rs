@@ -57,6 +57,8 @@ pub(crate) struct Cursor {
     pub(crate) runs: Runs,
     /// How the user drags it about.
     pub(crate) scrub: Scrub,
+    /// When it was at `position`.
+    pub(crate) told: Micros,
     used: u64,
 }
 
@@ -70,6 +72,7 @@ impl Cursor {
             refill: None,
             runs: Runs::default(),
             scrub: Scrub::default(),
+            told: Micros(0),
             used: 0,
         }
     }
@@ -155,7 +158,7 @@ impl Cursors {
         let Some(cursor) = self.by_reader.get_mut(&reader) else {
             return WentFar(false);
         };
-        cursor.used = used;
+        (cursor.used, cursor.told) = (used, now);
         let from = std::mem::replace(&mut cursor.position, position);
         let here = near(from, reach).contains(&position);
         // Where both are near, another run must be much nearer.

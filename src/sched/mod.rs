@@ -11,6 +11,7 @@
 //! | `whole` | the same for a server without ranges |
 //! | `queue`, `priority` | in which order; the only door to `StartFetch` |
 //! | `admit` | what may start now |
+//! | `aside` | which read-ahead can wait while others need the link |
 //! | `spare` | which connections are made before they are needed |
 //! | `lanes` | over which connections |
 //! | `budget` | how often speculation may ask |
@@ -23,6 +24,7 @@
 //! | `check`, `view` | whether the state is sound; what of it is shown |
 
 mod admit;
+mod aside;
 mod budget;
 mod check;
 mod cursors;

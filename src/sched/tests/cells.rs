@@ -55,6 +55,23 @@ fn p3_read_ahead_leaves_the_first_64_kib_of_a_seek_their_link() {
     assert!(median <= within(profile.round_trip, 2.5, 0), "{median:?}");
 }
 
+/// Two players at 30 % of the link each, of which one seeks: that costs it little more than by itself, and the other
+/// plays on. Its first two seconds are a start like any other.
+#[test]
+fn p1_a_player_with_much_in_hand_stands_aside_for_another_one_that_seeks() {
+    let runs = |workload| SEEDS.map(move |seed| run::<Scheduler>(workload, LinkProfile::A, seed));
+    let median = |workload| {
+        let seeks = runs(workload).flat_map(|run| run.seeks);
+        let mut first: Vec<Micros> = seeks.map(|seek| seek.first).collect();
+        first.sort_unstable();
+        first[first.len() / 2]
+    };
+    let (two, alone) = (median(Workload::Two), median(Workload::Alone));
+    assert!(two <= within(alone, 1.2, 0), "{two:?}, and {alone:?} by itself");
+    let stalls: Vec<_> = runs(Workload::Two).flat_map(|run| run.stalls).collect();
+    assert!(stalls.iter().all(|(at, _)| *at < ms(2000)), "{stalls:?}");
+}
+
 /// Twelve times in a run it starts with nothing in hand. A stall counts as long as it was late at most.
 #[test]
 fn p4_a_player_that_starts_with_nothing_in_hand_catches_up_soon() {

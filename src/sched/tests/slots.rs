@@ -200,6 +200,7 @@ fn p8_tunables_change_while_running() {
 /// The scheduler's own files.
 const SOURCES: &[(&str, &str)] = &[
     ("admit", include_str!("../admit.rs")),
+    ("aside", include_str!("../aside.rs")),
     ("budget", include_str!("../budget.rs")),
     ("check", include_str!("../check.rs")),
     ("cursors", include_str!("../cursors.rs")),

@@ -74,8 +74,8 @@ fn total(runs: &[RunOf<'_>]) -> Option<f64> {
 fn part(runs: &[RunOf<'_>], run: &RunOf<'_>, together: Option<f64>) -> (f64, Option<f64>) {
     let observed = total(runs).filter(|sum| *sum > 0.0);
     let part = match observed.zip(run.rate) {
-        Some((sum, rate)) if runs.len() > 1 => rate / sum,
-        _ => 1.0 / runs.len() as f64,
+        Some((sum, rate)) => rate / sum,
+        None => 1.0 / runs.len() as f64,
     };
     (part, together.map(|rate| rate * part))
 }
@@ -185,10 +185,7 @@ impl Resource {
             let whole = share(whole, rank, count, config.initial_window);
             for (nth, run) in runs.iter().enumerate() {
                 let (part, rate) = part(&runs, run, total);
-                let size = match runs.len() {
-                    1 => whole,
-                    _ => ((whole as f64 * part) as u64).max(config.initial_window.min(whole)),
-                };
+                let size = ((whole as f64 * part) as u64).max(config.initial_window.min(whole));
                 let range = ByteRange::at(run.position, size).until(self.map.end());
                 let settled = run.stream.confirmed;
                 let grows_from = (settled && rate.is_none()).then_some(run.stream.start);

@@ -5,8 +5,9 @@ use super::{KIB, MIB, fast};
 use crate::byte_range::ByteRange;
 use crate::connection::ConnectionUse;
 use crate::error::NetworkErrorKind;
-use crate::ids::{FetchId, SpareId};
+use crate::ids::{FetchId, Lane, OriginId, SpareId};
 use crate::sched::event::{Failure, FetchOutcome, Remedy};
+use crate::sched::inflight::Fetch;
 use crate::sched::sim::{LinkProfile, Player, Protocol, Sim, ms};
 use crate::sched::{Action, BodyShape, Event};
 
@@ -111,6 +112,29 @@ fn p3_one_that_never_came_about_is_tried_again_a_second_later_at_the_earliest() 
     assert_eq!(asked_for(&told.tell(Event::SpareGone { spare: SpareId(1) })), []);
     assert_eq!(asked_for(&told.tick(999)), []);
     assert_eq!(asked_for(&told.tick(1000)), [SpareId(2)]);
+}
+
+#[test]
+fn p3_one_that_was_open_and_is_closed_is_made_again_at_once() {
+    let mut told = Told::demands_only(&[]);
+    told.demand(1, 0);
+    told.tell(Event::SpareReady { spare: SpareId(1) });
+    assert_eq!(asked_for(&told.tell(Event::SpareGone { spare: SpareId(1) })), [SpareId(2)]);
+}
+
+#[test]
+fn p3_one_is_made_beside_what_runs_over_the_demand_lane_of_its_origin() {
+    let made = |change: fn(&mut Fetch)| {
+        let mut told = Told::demands_only(&[]);
+        told.demand(1, 0);
+        told.tell(Event::SpareGone { spare: SpareId(1) });
+        change(told.scheduler.fetches.one_mut(FetchId(1)).expect("it runs"));
+        asked_for(&told.tick(1000)).len()
+    };
+    assert_eq!(made(|_| {}), 1);
+    assert_eq!(made(|fetch| fetch.lane = Lane::Bulk(0)), 0);
+    assert_eq!(made(|fetch| fetch.origin = OriginId(2)), 0);
+    assert_eq!(made(|fetch| fetch.cancelled = true), 0);
 }
 
 #[test]

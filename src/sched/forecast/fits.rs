@@ -106,9 +106,26 @@ fn sine(points: &Points, turn: f64, x: f64) -> Option<(f64, f64)> {
     let level = waves.iter().map(|wave| wave.1).sum::<f64>() / points.len() as f64;
     let odd = both().map(|(sin, _, y)| sin * y).sum::<f64>()
         / waves.iter().map(|wave| wave.0.powi(2)).sum::<f64>();
-    let even = both().map(|(_, cos, y)| (cos - level) * y).sum::<f64>()
+    let even = both().map(|(_, cos, y)| cos * y).sum::<f64>()
         / waves.iter().map(|wave| (wave.1 - level).powi(2)).sum::<f64>();
     let value = |(sin, cos): (f64, f64)| odd * sin + even * (cos - level);
     let off = both().map(|(sin, cos, y)| (value((*sin, *cos)) - y).powi(2)).sum::<f64>();
     off.is_finite().then(|| (off, mean + value(wave(x))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parabola_is_lowest_at_its_bottom_and_one_bowed_the_other_way_at_an_end() {
+        let three = |value: fn(f64) -> f64| {
+            let [a, b, c] = [1.0, 2.0, 4.0].map(|x| (x, value(x)));
+            lowest(a, b, c)
+        };
+        assert_eq!(three(|x| (x - 3.0).powi(2)), 3.0);
+        assert_eq!(three(|x| -(x - 3.0).powi(2)), 1.0);
+        assert_eq!(three(|x| -(x - 2.0).powi(2)), 4.0);
+        assert_eq!([three(|x| x), three(|x| -x)], [1.0, 4.0], "a line has no bottom");
+    }
 }

@@ -141,6 +141,24 @@ fn p5_a_spot_is_narrow_where_wide_ones_could_not_be_there_in_time() {
 }
 
 #[test]
+fn p5_a_drag_is_followed_that_is_usually_off_by_up_to_1_3_times_the_most_slack() {
+    let mut spots = Spots::default();
+    for nth in 0..20 {
+        let unrest = nth * nth * nth % 7 * 10_000;
+        spots.forecaster.saw(ms(nth * 100), nth * 1_000_000 + unrest, WILD);
+    }
+    let told = |most| spots.forecaster.ahead(1, most).is_some();
+    let usual = (0..).find(|most| told(*most)).expect("some slack would do");
+    let mut follows = |times: f64| {
+        let most = usual as f64 / times;
+        let share = (2.0 * most + READ as f64) / (PATH * 0.1);
+        spots.foretell(ms(1900), &link(40, 40, PATH), share);
+        !spots.next.is_empty()
+    };
+    assert_eq!([1.0, 1.28, 1.32].map(&mut follows), [true, true, false], "off by {usual}");
+}
+
+#[test]
 fn p5_bytes_deep_in_an_answer_wait_for_its_window_and_the_link() {
     let time = |depth, rested| (time_for(depth, rested, &link(40, 50, 1e6)) * 1e6).round() as u64;
     assert_eq!(time(0, false), 50_000);

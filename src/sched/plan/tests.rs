@@ -193,6 +193,19 @@ fn relieved(bytes: u64, at: u64, last: u64) -> ByteRange {
     })
 }
 
+#[test]
+fn p7_the_window_of_one_reader_is_no_measure_for_another() {
+    plan_with(&[], 300_000, |planner| {
+        let (other, tunables) = (ReaderId(2), planner.outlook.tunables);
+        let cursors = &mut planner.resource.cursors;
+        cursors.open(other, 0);
+        cursors.moved(other, 50 * MIB, LEN, true, NOW, &tunables.readahead);
+        let ends = [READER, other, ReaderId(3)].map(|reader| planner.window_end(reader));
+        assert!((300_001..MIB).contains(&ends[0]) && ends[1] > 50 * MIB, "{ends:?}");
+        assert_eq!(ends[2], 0, "nobody");
+    });
+}
+
 /// Who has read so much in one go has twice as much in front of it.
 #[test]
 fn p7_what_helps_out_a_late_fetch_goes_beyond_it_no_farther_than_the_window() {

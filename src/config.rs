@@ -287,6 +287,11 @@ pub struct StoreConfig {
     pub barrier_interval: Duration,
     /// After how many received bytes that happens in any case, in bytes. Default 32 MiB.
     pub barrier_bytes: u64,
+    /// Most received bytes of one resource that are held in memory while the disk refuses them, in bytes. Default
+    /// 16 MiB, at least 1 MiB. A quarter of it is read ahead; less means more requests while that lasts.
+    pub memory_window: u64,
+    /// How long after the disk refused it is tried again. Default 1 s. The pause doubles up to 32 times that.
+    pub retry_interval: Duration,
 }
 
 impl Default for StoreConfig {
@@ -296,6 +301,8 @@ impl Default for StoreConfig {
             max_assets: 10_000,
             barrier_interval: Duration::from_secs(5),
             barrier_bytes: 32 * MIB,
+            memory_window: 16 * MIB,
+            retry_interval: Duration::from_secs(1),
         }
     }
 }
@@ -325,6 +332,12 @@ impl Config {
         ensure(store.max_bytes > 0, "store.max_bytes", "must be above zero")?;
         ensure(store.max_assets > 0, "store.max_assets", "must be above zero")?;
         ensure(store.barrier_bytes > 0, "store.barrier_bytes", "must be above zero")?;
+        ensure(store.memory_window >= MIB, "store.memory_window", "must be at least 1 MiB")?;
+        ensure(
+            store.retry_interval > Duration::ZERO,
+            "store.retry_interval",
+            "must be above zero",
+        )?;
         ensure(
             store.barrier_interval >= Duration::from_secs(1),
             "store.barrier_interval",
@@ -428,6 +441,8 @@ mod tests {
         assert_eq!(refused(|c| c.tunables.hedging.delay = Duration::ZERO), "hedging.delay");
         assert_eq!(refused(|c| c.net.bulk_lanes = 0), "net.bulk_lanes");
         assert_eq!(refused(|c| c.store.max_bytes = 0), "store.max_bytes");
+        assert_eq!(refused(|c| c.store.memory_window = MIB - 1), "store.memory_window");
+        assert_eq!(refused(|c| c.store.retry_interval = Duration::ZERO), "store.retry_interval");
         assert_eq!(refused(|c| c.timeouts.idle = Duration::ZERO), "timeouts.idle");
         assert_eq!(refused(|c| c.net.user_agent = "a\nb".into()), "net.user_agent");
     }

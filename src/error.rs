@@ -305,6 +305,22 @@ impl StorageError {
         self
     }
 
+    /// Whether the place is right and the disk may do it another time: no room, no permission, a fault. Not so where
+    /// something else lies in the place.
+    pub(crate) fn may_pass(&self) -> bool {
+        use io::ErrorKind::{AlreadyExists, InvalidData, InvalidFilename, InvalidInput};
+        use io::ErrorKind::{IsADirectory, NotADirectory};
+        !matches!(
+            self.source.kind(),
+            AlreadyExists
+                | InvalidData
+                | InvalidFilename
+                | InvalidInput
+                | IsADirectory
+                | NotADirectory
+        )
+    }
+
     fn io_kind(&self) -> io::ErrorKind {
         match self.source.kind() {
             io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => io::ErrorKind::Other,

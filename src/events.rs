@@ -43,11 +43,15 @@ pub enum SessionEvent {
     },
     /// The server does not do ranges: one sequential fetch, a forward seek waits for it.
     RangesUnsupported,
-    /// Received bytes could not be stored.
+    /// The disk under the store refuses. Reading goes on: what the disk does not take is held in memory, within
+    /// [`StoreConfig::memory_window`](crate::StoreConfig::memory_window). Once for each time that storing stops; a
+    /// listener that comes while it lasts is told first of all.
     StoreTrouble {
         /// What the disk said.
         error: Error,
     },
+    /// The disk no longer refuses: what was held is stored, and what comes is.
+    StoringResumed,
     /// The resource changed and the session started again with the new one, as configured.
     Restarted,
     /// The whole resource is stored: the known length is fully covered. At most once per
@@ -114,6 +118,8 @@ struct Hub {
     queues: Vec<(u64, Arc<Mutex<Queue>>)>,
     /// Terminal events of the present generation, for late listeners.
     terminal: Vec<SessionEvent>,
+    /// Why nothing is stored for now, for late listeners.
+    trouble: Option<SessionEvent>,
 }
 
 /// The engine's end: one per resource.
@@ -126,6 +132,8 @@ impl EventHub {
         let mut hub = self.0.lock();
         match event {
             SessionEvent::Restarted => hub.terminal.clear(),
+            SessionEvent::StoreTrouble { .. } => hub.trouble = Some(event.clone()),
+            SessionEvent::StoringResumed => hub.trouble = None,
             SessionEvent::EndOfStream { .. } | SessionEvent::Failed { .. } => {
                 hub.terminal.push(event.clone());
             }
@@ -145,10 +153,12 @@ impl EventHub {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// A new listener of session `owner`; it hears of terminal events that have already happened.
+    /// A new listener of session `owner`; it hears of terminal events that have already happened, and of a
+    /// disk that refuses.
     pub(crate) fn subscribe(&self, owner: u64) -> Events {
         let mut hub = self.0.lock();
-        let queue = Queue { events: hub.terminal.iter().cloned().collect(), ..Queue::default() };
+        let events = hub.trouble.iter().chain(&hub.terminal).cloned().collect();
+        let queue = Queue { events, ..Queue::default() };
         let queue = Arc::new(Mutex::new(queue));
         hub.queues.push((owner, queue.clone()));
         Events { queue }
@@ -254,6 +264,18 @@ mod tests {
         let mut events = hub.subscribe(1);
         assert!(matches!(events.try_next(), Some(SessionEvent::EndOfStream { len: 7 })));
         assert!(events.try_next().is_none());
+    }
+
+    #[test]
+    fn a3_a_late_listener_hears_of_a_disk_that_still_refuses() {
+        let hub = EventHub::default();
+        hub.emit(SessionEvent::StoreTrouble { error: Error::Cancelled });
+        let mut events = hub.subscribe(1);
+        assert!(matches!(events.try_next(), Some(SessionEvent::StoreTrouble { .. })));
+        assert!(events.try_next().is_none());
+        hub.emit(SessionEvent::StoringResumed);
+        assert!(matches!(events.try_next(), Some(SessionEvent::StoringResumed)));
+        assert!(hub.subscribe(1).try_next().is_none());
     }
 
     #[test]

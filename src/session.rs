@@ -90,10 +90,12 @@ impl SessionShared {
     }
 
     pub(crate) fn add_reader(&self, reader: Arc<ReaderState>) {
+        self.resource.add_reader(reader.clone());
         self.readers.lock().live.insert(reader.id, reader);
     }
 
     pub(crate) fn remove_reader(&self, reader: &ReaderState) {
+        self.resource.remove_reader(reader.id);
         let mut readers = self.readers.lock();
         if readers.live.remove(&reader.id).is_some() {
             readers.gone.add(reader);
@@ -187,6 +189,12 @@ impl SessionShared {
                 }
                 let polled = wait.waiter.poll_ready(range, demand, cx);
                 if polled.is_pending() && !sent {
+                    // What came of a whole range would be pushed out by the rest of it.
+                    if let (Urgency::Fill, Some(error)) =
+                        (urgency, wait.session.resource.held_for())
+                    {
+                        return std::task::Poll::Ready(Err(error));
+                    }
                     sent = true;
                     wait.demand(range, demand, urgency);
                 }
@@ -358,9 +366,9 @@ impl Session {
     }
 
     /// Whether what is received is kept in the store. Not while another process, or another engine, holds the
-    /// resource there: then the session lives on the network alone. Nor for a local file.
+    /// resource there: then the session lives on the network alone. Nor while the disk refuses, nor for a local file.
     pub fn is_stored(&self) -> bool {
-        self.shared.resource.stored
+        self.shared.resource.is_storing()
     }
 
     /// What is going on: spans, cursors, estimates, counters. Cheap enough for each frame of a display.

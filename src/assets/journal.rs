@@ -13,7 +13,8 @@
 //! 1. what the log on disk calls proven was synced in the data file before the log said so;
 //! 2. no byte of a generation is recorded before its log has taken the place of the one before it;
 //! 3. after a failed sync nothing since the last good barrier is claimed again, in memory or on disk;
-//! 4. after a failed append nothing is recorded until a whole new log is in place ([`resume`](Journal::resume)), which
+//! 4. a log is put in place only where the asset's names still lead to what is open here;
+//! 5. after a failed append nothing is recorded until a whole new log is in place ([`resume`](Journal::resume)), which
 //!    says what came meanwhile as well; until then what was proven stays so.
 
 mod record;
@@ -61,6 +62,8 @@ pub(crate) struct Journal {
     last_barrier: Option<Micros>,
     /// When the first byte came in that no barrier is about, and how many did since.
     dirty: Option<(Micros, u64)>,
+    /// How many barriers have succeeded.
+    barriers: u64,
     /// Whether the log refused: what there is to record is kept in `unproven` until a new log can be written.
     stalled: bool,
     /// At so many pieces in `unproven` they are merged while that lasts.
@@ -90,6 +93,7 @@ impl Journal {
             in_flight: None,
             last_barrier: None,
             dirty: None,
+            barriers: 0,
             stalled: false,
             crowded: record::CROWDED,
             trouble: None,
@@ -138,6 +142,7 @@ impl Journal {
         before: Option<u32>,
     ) -> Result<(), StorageError> {
         let data = self.place.data()?;
+        self.place.check()?;
         let failed = |error| StorageError::new("looking at a data file", error);
         // Where neither bytes nor a log were, no old log can come back: the first barrier makes the names
         // proof, and the first byte need not wait for that. Logs are emptied and not removed for this.
@@ -264,7 +269,7 @@ impl Journal {
         self.last_barrier = Some(now);
         self.dirty = None;
         self.take_over();
-        let data = self.place.data().and_then(|data| {
+        let data = self.place.check().and_then(|()| self.place.data()).and_then(|data| {
             data.try_clone().map_err(|error| StorageError::new("opening a file", error))
         });
         match data {
@@ -293,6 +298,7 @@ impl Journal {
             Half::Log { end } => {
                 self.unnamed = false;
                 self.prove(ticket.seq);
+                self.barriers += 1;
                 if let Some(log) = &mut self.log {
                     log.proven_to(end);
                 }
@@ -336,6 +342,24 @@ impl Journal {
     /// again after a restart only if [`resume`](Self::resume) succeeds, or `close`.
     pub(crate) fn take_error(&mut self) -> Option<StorageError> {
         self.trouble.take()
+    }
+
+    /// Whether this store outlives the process, so that there are barriers at all.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.place.sync() == Durable::Yes
+    }
+
+    /// How many barriers have succeeded.
+    pub(crate) fn barriers(&self) -> u64 {
+        self.barriers
+    }
+
+    /// Makes a barrier due as soon as may be, if there is anything to prove.
+    pub(crate) fn hurry(&mut self, now: Micros) {
+        if !self.unproven.is_empty() || self.dirty.is_some() {
+            let since = self.dirty.map_or(now, |(since, _)| since);
+            self.dirty = Some((since, self.place.store.config.barrier_bytes));
+        }
     }
 
     /// Whether what is written is recorded in time.
@@ -394,6 +418,7 @@ impl Journal {
         if self.header.is_none() {
             return Ok(());
         }
+        self.place.check()?;
         // The last chance.
         self.resume()?;
         if self.unsaved || !self.unproven.is_empty() {

@@ -74,6 +74,17 @@ impl Layout {
         Ok(layout)
     }
 
+    /// The paths of a store at `root` that cannot be opened for now; see [`Self::remake`].
+    pub(crate) fn unopened(disk: Arc<dyn Disk>, root: &Path) -> Result<Self, StorageError> {
+        let fail = |error| StorageError::new("opening the store", error).at(root);
+        Ok(Self { disk, root: std::path::absolute(root).map_err(fail)? })
+    }
+
+    /// Makes the store again where it is missing.
+    pub(crate) fn remake(&self) -> Result<(), StorageError> {
+        Self::open(self.disk.clone(), &self.root).map(drop)
+    }
+
     /// Reads the marker, or writes it. An empty one is as good as none: no version ever says nothing.
     fn mark(&self) -> Result<(), StorageError> {
         let path = self.root.join("kithara-store");

@@ -12,7 +12,7 @@ use super::extents::Extents;
 use super::journal::Journal;
 use super::key::AssetKey;
 use super::layout::{AssetPaths, Durable, Kind, is_there, make_folder, open_file, sync_folder};
-use super::lock::Hold;
+use super::lock::{Hold, is_at};
 use super::log::Header;
 use super::recovery::{Piece, Recovery, recover};
 use crate::byte_range::ByteRange;
@@ -102,6 +102,21 @@ impl Place {
             }
             Durable::No => Ok(()),
         }
+    }
+
+    /// Sees that the asset's names still lead to what is open here. If the store was removed, another process may
+    /// have begun anew under the same names, and must not find a log of ours beside its bytes.
+    pub(super) fn check(&self) -> Result<(), StorageError> {
+        let data = self.data.get();
+        let is_ours = self.sync() == Durable::No
+            || (self.hold.is_at(&self.paths.lock)
+                && data.is_none_or(|data| is_at(data, &self.paths.data)));
+        if is_ours {
+            return Ok(());
+        }
+        let why = "the store, or this part of it, was removed or replaced while it was in use";
+        let error = io::Error::new(io::ErrorKind::NotFound, why);
+        Err(StorageError::new("recording what was received", error).at(&self.paths.folder))
     }
 
     /// What the asset's files are changed through.

@@ -17,6 +17,7 @@ use std::sync::LazyLock;
 
 use super::layout::{AssetPaths, Layout, make_folder, open_file};
 use crate::error::StorageError;
+use crate::storage::platform::is_same_file;
 use crate::sync::Mutex;
 
 /// The assets held in this process, by their folders.
@@ -93,10 +94,21 @@ impl Hold {
         }
     }
 
+    /// Whether the lock's name still leads to what is locked. If not, somebody else may hold the asset by now.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        is_at(&self.file, path)
+    }
+
     /// Notes that the asset is in use now. Only the order of eviction hangs on it.
     pub(crate) fn touch(&self) {
         super::list::touch(&self.file);
     }
+}
+
+/// Whether the name `path` leads to the open `file`.
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(file), Ok(there)) = (file.metadata(), path.symlink_metadata()) else { return false };
+    is_same_file(&file, &there)
 }
 
 #[cfg(test)]

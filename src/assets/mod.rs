@@ -26,6 +26,7 @@ mod objects;
 mod recovery;
 mod runs;
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 pub(crate) use barrier::{Barrier, BarrierOutcome, SyncedBarrier};
@@ -38,10 +39,8 @@ pub(crate) use objects::Objects;
 
 use crate::config::StoreConfig;
 use crate::error::{Error, StorageError};
-#[cfg(test)]
-use crate::storage::disk::Disk;
-use crate::storage::disk::system;
-use crate::sync::Arc;
+use crate::storage::disk::{Disk, system};
+use crate::sync::{Arc, AtomicBool, Ordering};
 use layout::{Durable, Kind, Layout, is_there, open_file, sync_folder};
 
 /// A folder of stored resources (assets), for looking after it: what is in it, and what goes.
@@ -74,6 +73,8 @@ struct Inner {
     layout: Layout,
     config: StoreConfig,
     boot: log::BootId,
+    /// Whether the folder was found to be a store, or made one.
+    opened: AtomicBool,
     /// The folder of a store that goes with its last user.
     temporary: Option<tempfile::TempDir>,
 }
@@ -88,10 +89,35 @@ impl AssetStore {
     /// [`Error::Storage`] with the path: it is a file, cannot be made or written, or is a store of another
     /// version.
     pub fn open(dir: &Path, config: &StoreConfig) -> Result<Self, Error> {
-        let layout = Layout::open(system(), dir)?;
-        let boot = boot::boot_id(layout.root());
-        let inner = Inner { layout, config: config.clone(), boot, temporary: None };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self::on(Layout::open(system(), dir)?, config, true))
+    }
+
+    /// The same on `disk`, for an engine: one that refuses for now is opened later, when an asset is asked for. Not so
+    /// `offline`, where nothing can be had but from the store.
+    ///
+    /// # Errors
+    ///
+    /// The folder can never be a store, or not now and that matters.
+    pub(crate) fn open_or_later(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        config: &StoreConfig,
+        offline: bool,
+    ) -> Result<Self, Error> {
+        match Layout::open(disk.clone(), dir) {
+            Ok(layout) => Ok(Self::on(layout, config, true)),
+            Err(error) if error.may_pass() && !offline => {
+                tracing::warn!(%error, "the store cannot be opened; nothing is stored until it can");
+                Ok(Self::on(Layout::unopened(disk, dir)?, config, false))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn on(layout: Layout, config: &StoreConfig, opened: bool) -> Self {
+        let (config, boot) = (config.clone(), boot::boot_id(layout.root()));
+        let opened = AtomicBool::new(opened);
+        Self { inner: Arc::new(Inner { layout, config, boot, opened, temporary: None }) }
     }
 
     /// The store in `dir` as a process sees it that runs under another boot of the system.
@@ -104,7 +130,8 @@ impl AssetStore {
     #[cfg(test)]
     fn open_on(disk: Arc<dyn Disk>, boot: log::BootId, dir: &Path, config: &StoreConfig) -> Self {
         let layout = Layout::open(disk, dir).expect("a store");
-        let inner = Inner { layout, config: config.clone(), boot, temporary: None };
+        let opened = AtomicBool::new(true);
+        let inner = Inner { layout, config: config.clone(), boot, opened, temporary: None };
         Self { inner: Arc::new(inner) }
     }
 
@@ -118,7 +145,8 @@ impl AssetStore {
         let folder = tempfile::Builder::new().prefix("kithara-file-").tempdir().map_err(fail)?;
         let layout = Layout::open(system(), folder.path())?;
         let (config, boot) = (config.clone(), boot::random());
-        let inner = Inner { layout, config, boot, temporary: Some(folder) };
+        let opened = AtomicBool::new(true);
+        let inner = Inner { layout, config, boot, opened, temporary: Some(folder) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -142,7 +170,19 @@ impl AssetStore {
     /// `Storage`: the disk refused, or something else lies where the asset's files belong. Nothing is
     /// removed for that.
     pub(crate) fn acquire(&self, key: &AssetKey, offline: bool) -> Result<Acquired, Error> {
-        Ok(Lease::take(&self.inner, key, offline)?)
+        let again = || {
+            self.inner.layout.remake()?;
+            self.inner.opened.store(true, Ordering::Release);
+            Lease::take(&self.inner, key, offline)
+        };
+        if !self.inner.opened.load(Ordering::Acquire) {
+            return Ok(again()?);
+        }
+        match Lease::take(&self.inner, key, offline) {
+            // Somebody has removed the store from under us.
+            Err(error) if error.source.kind() == ErrorKind::NotFound && !offline => Ok(again()?),
+            taken => Ok(taken?),
+        }
     }
 
     /// Whether nothing of the asset `key` can be stored here; false where the disk does not tell.

@@ -15,6 +15,7 @@ use crate::engine::{Alive, DRIVER_THREAD, Engine};
 use crate::error::{Error, StorageError};
 use crate::net::{self, ClientFactory};
 use crate::sched::Scheduler;
+use crate::storage::disk::{Disk, system};
 use crate::sync::Arc;
 
 /// What an engine is made from.
@@ -25,6 +26,7 @@ pub struct EngineBuilder {
     runtime: Option<Handle>,
     factory: Option<ClientFactory>,
     key_of: Option<Arc<KeyFn>>,
+    disk: Option<Arc<dyn Disk>>,
 }
 
 impl EngineBuilder {
@@ -78,17 +80,29 @@ impl EngineBuilder {
         self
     }
 
+    /// A disk of the test's own.
+    #[cfg(test)]
+    pub(crate) fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = Some(disk);
+        self
+    }
+
     /// Checks the configuration, opens the store and starts the engine's two threads. May be called inside
     /// or outside a runtime; does little disk I/O and no network I/O.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidConfig`] names the field; [`Error::Storage`] if the store's folder cannot be used
-    /// or a thread cannot be started; [`Error::Network`] if a client cannot be built.
+    /// [`Error::InvalidConfig`] names the field; [`Error::Storage`] if the store's folder is something else or a thread
+    /// cannot be started; [`Error::Network`] if a client cannot be built. A folder that cannot be written is an
+    /// error only offline: else nothing is stored, each session tells so ([`SessionEvent::StoreTrouble`](crate::SessionEvent::StoreTrouble)),
+    /// and each open tries again.
     pub fn build(self) -> Result<Engine, Error> {
         self.config.validate()?;
         let store = match &self.store_dir {
-            Some(dir) => AssetStore::open(dir, &self.config.store)?,
+            Some(dir) => {
+                let disk = self.disk.unwrap_or_else(system);
+                AssetStore::open_or_later(disk, dir, &self.config.store, self.config.offline)?
+            }
             None => AssetStore::temporary(&self.config.store)?,
         };
         let net = match self.config.offline {

@@ -97,7 +97,7 @@ fn d1_a_failure_after_the_last_session_went_closes_the_asset_once() {
         .jobs
         .try_iter()
         .filter_map(|job| match job {
-            Job::CloseJournal { discard, done, .. } => {
+            Job::Close { discard, done, .. } => {
                 assert!(closing.has_changed().is_ok(), "not over before the journal is closed");
                 drop(done);
                 Some(discard)

@@ -15,7 +15,7 @@ pub(crate) mod source;
 mod spare;
 #[cfg(test)]
 mod testing;
-mod writer;
+pub(crate) mod writer;
 
 pub use builder::EngineBuilder;
 pub use source::{IntoSource, Source};

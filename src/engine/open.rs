@@ -10,14 +10,15 @@ use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
 use url::Url;
 
-use crate::assets::{Acquired, AssetKey, Journal, Recovered};
+use crate::assets::{Acquired, AssetKey, Journal, Lease, Recovered};
 use crate::byte_range::ByteRange;
 use crate::engine::resource::{Info, Resource};
 use crate::engine::shared::{Command, Entry, Shared};
 use crate::engine::source::{Place, Source};
 use crate::engine::spare;
-use crate::engine::writer::Job;
+use crate::engine::writer::{Job, Room};
 use crate::error::{Error, StorageError};
+use crate::events::SessionEvent;
 use crate::ids::OriginId;
 use crate::net::Target;
 use crate::sched::Event;
@@ -130,11 +131,16 @@ async fn open_http(
     let mut resource = Resource::new(id, Some(key), origin, found.bytes, target, info);
     resource.stored = found.journal.is_some();
     let resource = Arc::new(resource);
-    if let Some(journal) = found.journal {
-        shared.job(Job::KeepJournal { resource: id, journal })?;
+    if let Some((error, _)) = &found.refused {
+        resource.set_storing(false);
+        resource.events.emit(SessionEvent::StoreTrouble { error: error.clone().into() });
     }
+    shared.job(Job::Keep { resource: resource.clone(), journal: found.journal })?;
     let hold = opening.done(resource.clone());
     register(&shared, &resource)?;
+    if let Some((error, room)) = found.refused {
+        shared.job(Job::StoreRefused { resource: id, error, room })?;
+    }
     Ok((hold, greeting))
 }
 
@@ -158,33 +164,53 @@ struct Found {
     recovered: Recovered,
     /// `None` if the asset is held elsewhere: then nothing is recorded.
     journal: Option<Box<Journal>>,
+    /// Why the store cannot be used, and where the bytes go instead.
+    refused: Option<(StorageError, Room)>,
 }
 
 impl Found {
+    /// Never fails for the disk's sake while there is a network to stream from.
     fn acquire(
         store: &crate::assets::AssetStore,
         key: &AssetKey,
         offline: bool,
     ) -> Result<Self, Error> {
-        let lease = match store.acquire(key, offline)? {
-            Acquired::Held(lease) => lease,
-            Acquired::Absent => return Ok(Self::nothing(Backend::memory())),
-            // Streamed without storing; the file has no name and goes with the session.
-            Acquired::Elsewhere => {
-                let failed = |source| StorageError::new("making a temporary file", source);
-                let file = tempfile::tempfile().map_err(failed)?;
-                return Ok(Self::nothing(Backend::file(file)));
-            }
-        };
+        let held = store.acquire(key, offline).and_then(|acquired| match acquired {
+            Acquired::Held(lease) => Self::held(lease).map(Some),
+            Acquired::Absent => Ok(Some(Self::nothing(Backend::memory()))),
+            Acquired::Elsewhere => Ok(None),
+        });
+        match held {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => Ok(Self::scratch(None)),
+            Err(Error::Storage(error)) if !offline => Ok(Self::scratch(Some(error))),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn held(lease: Lease) -> Result<Self, Error> {
         let recovered = lease.recovered.clone();
         let covered = recovered.covered.clone();
         let bytes = StreamingResource::restored(lease.bytes()?, recovered.len, covered);
-        Ok(Self { bytes, recovered, journal: Some(Box::new(lease.into_journal())) })
+        Ok(Self { bytes, recovered, journal: Some(Box::new(lease.into_journal())), refused: None })
+    }
+
+    /// Streamed without storing, because the store refuses or somebody else has the asset: the file has no name and
+    /// goes with the session. Where there is no place for one, memory has to do.
+    fn scratch(refused: Option<StorageError>) -> Self {
+        let (backend, refused) = match tempfile::tempfile() {
+            Ok(file) => (Backend::file(file), refused.map(|error| (error, Room::Scratch))),
+            Err(source) => {
+                let no_file = StorageError::new("making a temporary file", source);
+                (Backend::nowhere(), Some((refused.unwrap_or(no_file), Room::None)))
+            }
+        };
+        Self { refused, ..Self::nothing(backend) }
     }
 
     fn nothing(backend: Backend) -> Self {
         let bytes = StreamingResource::new(backend);
-        Self { bytes, recovered: Recovered::default(), journal: None }
+        Self { bytes, recovered: Recovered::default(), journal: None, refused: None }
     }
 
     /// Whether the asset will be stored and nothing of it is yet.

@@ -9,9 +9,10 @@ use tokio::sync::watch;
 
 use crate::assets::AssetKey;
 use crate::byte_range::ByteRange;
+use crate::engine::reader_state::ReaderState;
 use crate::error::Error;
 use crate::events::EventHub;
-use crate::ids::{FetchId, OriginId, ResourceId};
+use crate::ids::{FetchId, OriginId, ReaderId, ResourceId};
 use crate::net::{Target, redact};
 use crate::sched::{Class, Estimate, ResourceView};
 use crate::storage::StreamingResource;
@@ -70,6 +71,12 @@ pub(crate) struct Resource {
     pub(crate) key: Option<AssetKey>,
     /// Whether what is received is recorded in the store. Not if another engine holds the asset.
     pub(crate) stored: bool,
+    /// Whether the disk takes it.
+    storing: AtomicBool,
+    /// Why the disk refuses, while bytes are held in memory for that.
+    held_for: Mutex<Option<Error>>,
+    /// The readers of all its sessions.
+    readers: Mutex<BTreeMap<ReaderId, Arc<ReaderState>>>,
     /// The origin that its requests count against.
     pub(crate) origin: OriginId,
     /// Bytes, coverage and waiters.
@@ -106,6 +113,9 @@ impl Resource {
             id,
             key,
             stored: false,
+            storing: AtomicBool::new(true),
+            held_for: Mutex::default(),
+            readers: Mutex::default(),
             origin,
             bytes,
             target: Mutex::new(target),
@@ -118,6 +128,42 @@ impl Resource {
             counters: Counters::default(),
             events: EventHub::default(),
         }
+    }
+
+    /// Whether what is received now is recorded in the store.
+    pub(crate) fn is_storing(&self) -> bool {
+        self.stored && self.storing.load(Ordering::Acquire)
+    }
+
+    /// The disk takes what is received, or refuses.
+    pub(crate) fn set_storing(&self, storing: bool) {
+        self.storing.store(storing, Ordering::Release);
+    }
+
+    /// Bytes are held in memory from now on, because of that, or no longer.
+    pub(crate) fn set_held_for(&self, error: Option<Error>) {
+        *self.held_for.lock() = error;
+    }
+
+    /// Why not all of it can be there, if bytes are held in memory.
+    pub(crate) fn held_for(&self) -> Option<Error> {
+        self.held_for.lock().clone()
+    }
+
+    /// From now on `reader` is one of its readers.
+    pub(crate) fn add_reader(&self, reader: Arc<ReaderState>) {
+        self.readers.lock().insert(reader.id, reader);
+    }
+
+    /// It no longer is.
+    pub(crate) fn remove_reader(&self, reader: ReaderId) {
+        self.readers.lock().remove(&reader);
+    }
+
+    /// Where its readers are.
+    pub(crate) fn positions(&self) -> Vec<u64> {
+        let readers = self.readers.lock();
+        readers.values().map(|reader| reader.position.load(Ordering::Relaxed)).collect()
     }
 
     /// Where requests go now; `None` for a local file.

@@ -5,7 +5,10 @@
 //! go through this one queue, a byte of an earlier generation can never land in a later one.
 //!
 //! Journals live here and nowhere else, so they need no lock. Syncs run elsewhere: a slow disk
-//! must not keep a blocked reader from the bytes that have just come.
+//! must not keep a blocked reader from the bytes that have just come. What happens while a disk refuses
+//! is in `trouble`.
+
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -18,11 +21,12 @@ use crate::byte_range::ByteRange;
 use crate::engine::resource::Resource;
 use crate::engine::shared::{Command, Shared};
 use crate::error::{Error, StorageError};
-use crate::events::SessionEvent;
 use crate::ids::{FetchId, ResourceId};
 use crate::sched::{Event, FetchOutcome};
-use crate::storage::Landed;
+use crate::storage::{Landed, WriteError};
 use crate::sync::{Arc, Ordering};
+use crate::time::Micros;
+use trouble::{Refused, Trouble};
 
 /// Most jobs handled before a look at what is due.
 const BATCH: usize = 32;
@@ -33,8 +37,10 @@ pub(crate) enum Job {
     Write(Write),
     /// The fetch is over; everything it received was queued before this.
     Ended { fetch: FetchId, outcome: FetchOutcome },
-    /// The resource's journal, to be kept here until `CloseJournal`.
-    KeepJournal { resource: ResourceId, journal: Box<Journal> },
+    /// A resource and its journal, if it has one, to be kept here until `Close`. Comes before all else of it.
+    Keep { resource: Arc<Resource>, journal: Option<Box<Journal>> },
+    /// The store has no place for the resource, which the scheduler knows by now.
+    StoreRefused { resource: ResourceId, error: StorageError, room: Room },
     /// A generation begins whose validator is now known. Comes before its first byte.
     BeginGeneration { resource: Arc<Resource>, generation: Generation },
     /// The length is known.
@@ -46,11 +52,22 @@ pub(crate) enum Job {
     /// Forget every byte and begin the next generation.
     Restart { resource: Arc<Resource>, notice: Error },
     /// Make what was written durable, then give up the asset's lock; `done` ends when that is done.
-    CloseJournal { resource: ResourceId, discard: bool, done: watch::Sender<()> },
+    Close { resource: ResourceId, discard: bool, done: watch::Sender<()> },
+    /// Stored bytes could not be read back. The reader has withdrawn them: nobody is given them any more.
+    Unreadable { resource: Arc<Resource>, range: ByteRange, error: StorageError },
     /// A barrier was synced, or failed to be.
     BarrierSynced { resource: ResourceId, synced: SyncedBarrier },
     /// Close everything and end.
     Shutdown,
+}
+
+/// Where the bytes of a resource go that the store has no place for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// To a file without a name, as long as it is open.
+    Scratch,
+    /// To no file at all.
+    None,
 }
 
 /// Received bytes on their way to the disk.
@@ -65,17 +82,41 @@ pub(crate) struct Write {
     pub(crate) permit: OwnedSemaphorePermit,
 }
 
+/// What is kept of one resource.
 struct Kept {
-    journal: Box<Journal>,
-    resource: Option<Arc<Resource>>,
-    /// A generation that the disk refused to begin.
+    /// `None` if nothing of it is recorded.
+    journal: Option<Box<Journal>>,
+    resource: Arc<Resource>,
+    /// A generation that the disk refused to begin: not a byte may be written before it does.
     unbegun: Option<Generation>,
+    /// There while the disk refuses.
+    trouble: Option<Trouble>,
+}
+
+impl Kept {
+    /// Looks whether the journal had to stop recording.
+    fn report(&mut self, shared: &Shared) {
+        if let Some(error) = self.journal.as_mut().and_then(|journal| journal.take_error()) {
+            self.refused(shared, Refused::Record, error);
+        }
+    }
+
+    fn close(mut self, now: Micros, discard: bool) {
+        if !discard {
+            self.try_last(now);
+        }
+        let Some(journal) = self.journal else { return };
+        let closed = if discard { journal.discard() } else { journal.close() };
+        if let Err(error) = closed {
+            tracing::warn!(%error, "the last barrier of an asset failed; unproven bytes will be fetched again");
+        }
+    }
 }
 
 /// See the module.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
-    journals: BTreeMap<ResourceId, Kept>,
+    kept: BTreeMap<ResourceId, Kept>,
 }
 
 /// Tells the driver when the writer's thread ends, also by a panic.
@@ -91,7 +132,7 @@ impl Writer {
     /// Works until `Shutdown`, or until nobody is left to give work.
     pub(crate) fn run(shared: Arc<Shared>, jobs: Receiver<Job>) {
         let _farewell = Farewell(shared.clone());
-        let mut writer = Self { shared, journals: BTreeMap::new() };
+        let mut writer = Self { shared, kept: BTreeMap::new() };
         while let Some(job) = writer.next_job(&jobs) {
             if !writer.handle(job) {
                 break;
@@ -115,7 +156,7 @@ impl Writer {
     /// The next job; runs what is due in between.
     fn next_job(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
         loop {
-            let due = self.journals.values().filter_map(|kept| kept.journal.next_due()).min();
+            let due = self.kept.values().filter_map(Kept::next_due).min();
             let Some(due) = due else { return jobs.recv().ok() };
             let wait = due.since(self.shared.clock.now()).to_duration();
             match jobs.recv_timeout(wait) {
@@ -131,31 +172,36 @@ impl Writer {
         match job {
             Job::Write(write) => self.write(write),
             Job::Ended { fetch, outcome } => self.ended(fetch, outcome),
-            Job::KeepJournal { resource, journal } => {
-                self.journals.insert(resource, Kept { journal, resource: None, unbegun: None });
+            Job::Keep { resource, journal } => {
+                let kept = Kept { journal, resource, unbegun: None, trouble: None };
+                self.kept.insert(kept.resource.id, kept);
+            }
+            Job::StoreRefused { resource, error, room } => {
+                if let Some(kept) = self.kept.get_mut(&resource) {
+                    kept.refused(&self.shared, Refused::Store(room), error);
+                }
             }
             Job::BeginGeneration { resource, generation } => self.begin(&resource, generation),
             Job::LenKnown { resource, len } => {
-                if let Some(kept) = self.journals.get_mut(&resource) {
-                    kept.journal.len_known(len);
-                }
+                self.note(resource, |journal| journal.len_known(len))
             }
-            Job::Sealed { resource, len } => {
-                if let Some(kept) = self.journals.get_mut(&resource) {
-                    kept.journal.sealed(len);
-                }
-            }
+            Job::Sealed { resource, len } => self.note(resource, |journal| journal.sealed(len)),
             Job::Validated { resource } => {
-                if let Some(kept) = self.journals.get_mut(&resource) {
-                    kept.journal.validated(unix_now());
-                }
+                self.note(resource, |journal| journal.validated(unix_now()))
             }
             Job::Restart { resource, notice } => self.restart(&resource, notice),
-            Job::CloseJournal { resource, discard, done } => self.close(resource, discard, done),
+            Job::Close { resource, discard, done } => self.close(resource, discard, done),
+            Job::Unreadable { resource, range, error } => self.unreadable(&resource, range, error),
             Job::BarrierSynced { resource, synced } => self.barrier_synced(resource, synced),
             Job::Shutdown => return false,
         }
         true
+    }
+
+    fn note(&mut self, resource: ResourceId, note: impl FnOnce(&mut Journal)) {
+        if let Some(journal) = self.kept.get_mut(&resource).and_then(|k| k.journal.as_mut()) {
+            note(journal);
+        }
     }
 
     fn write(&mut self, write: Write) {
@@ -163,108 +209,125 @@ impl Writer {
         let len = bytes.len() as u64;
         let counters = &resource.counters;
         counters.bytes_fetched.fetch_add(len, Ordering::Relaxed);
-        let begun = self.begin_again(resource.id);
+        let landed = match self.store(&resource, fetch, generation, offset, &bytes) {
+            Ok(landed) => landed,
+            Err(error) => {
+                let error = Error::from(error);
+                let _ = self.shared.command(Command::StoreFailed { fetch, error });
+                return drop(permit);
+            }
+        };
+        let wasted = if landed.withdrawn == len { len } else { len - landed.new };
+        counters.bytes_wasted.fetch_add(wasted, Ordering::Relaxed);
+        drop(permit);
+    }
+
+    /// Writes to the disk, or to memory while that refuses.
+    fn store(
+        &mut self,
+        resource: &Arc<Resource>,
+        fetch: FetchId,
+        generation: u64,
+        offset: u64,
+        bytes: &Bytes,
+    ) -> Result<Landed, StorageError> {
+        let (shared, len) = (self.shared.clone(), bytes.len() as u64);
         // The scheduler hears of the bytes before the reader that waits for them: that one soon asks for what
         // follows, and a fetch that seems to be behind by then would be taken for slow and doubled.
         let tell = |landed: &Landed| {
             if landed.withdrawn < len {
-                self.shared.sched(Event::Written { fetch, range: ByteRange::at(offset, len) });
+                shared.sched(Event::Written { fetch, range: ByteRange::at(offset, len) });
             }
         };
-        let write = || resource.bytes.write_telling(generation, offset, &bytes, tell);
-        match begun.and_then(|()| write()) {
-            Ok(landed) if landed.withdrawn == len => {
-                counters.bytes_wasted.fetch_add(len, Ordering::Relaxed);
-            }
-            Ok(landed) => {
-                counters.bytes_wasted.fetch_add(len - landed.new, Ordering::Relaxed);
-                if let Some(kept) = self.journals.get_mut(&resource.id) {
-                    let now = self.shared.clock.now();
-                    kept.journal.written(fetch, offset, &bytes, now);
-                    kept.resource.get_or_insert(resource);
+        if !self.kept.get(&resource.id).is_some_and(Kept::is_holding) {
+            match resource.bytes.write_telling(generation, offset, bytes, tell) {
+                Ok(landed) => {
+                    if landed.withdrawn < len {
+                        let now = shared.clock.now();
+                        self.note(resource.id, |journal| {
+                            journal.written(fetch, offset, bytes, now);
+                        });
+                    }
+                    return Ok(landed);
                 }
-            }
-            Err(error) => {
-                let error = Error::from(error);
-                resource.events.emit(SessionEvent::StoreTrouble { error: error.clone() });
-                let _ = self.shared.command(Command::StoreFailed { fetch, error });
+                Err(WriteError::Misplaced(error)) => return Err(error),
+                Err(WriteError::Disk(error)) => match self.kept.get_mut(&resource.id) {
+                    Some(kept) => kept.refused(&shared, Refused::Bytes, error),
+                    // Closed meanwhile: nobody wants the bytes.
+                    None => return Err(error),
+                },
             }
         }
-        drop(permit);
+        match resource.bytes.hold_telling(generation, offset, bytes, tell) {
+            Ok(landed) => {
+                self.bound_held(resource);
+                Ok(landed)
+            }
+            Err(WriteError::Misplaced(error) | WriteError::Disk(error)) => Err(error),
+        }
     }
 
     fn ended(&mut self, fetch: FetchId, outcome: FetchOutcome) {
-        for kept in self.journals.values_mut() {
-            kept.journal.flow_ended(fetch);
+        for kept in self.kept.values_mut() {
+            if let Some(journal) = &mut kept.journal {
+                journal.flow_ended(fetch);
+            }
         }
         self.shared.sched(Event::FetchEnded { fetch, outcome });
     }
 
     fn begin(&mut self, resource: &Arc<Resource>, generation: Generation) {
-        let Some(kept) = self.journals.get_mut(&resource.id) else { return };
-        kept.resource = Some(resource.clone());
-        if let Err(error) = kept.journal.begin(&generation) {
-            tracing::warn!(resource = %resource.id, %error, "a generation could not be begun");
-            resource.events.emit(SessionEvent::StoreTrouble { error: error.into() });
+        let Some(kept) = self.kept.get_mut(&resource.id) else { return };
+        let Some(journal) = &mut kept.journal else { return };
+        kept.unbegun = None;
+        if let Err(error) = journal.begin(&generation) {
             kept.unbegun = Some(generation);
+            kept.refused(&self.shared, Refused::Bytes, error);
         }
     }
 
-    /// Begins again what could not be begun: not a byte may be written before that.
-    fn begin_again(&mut self, resource: ResourceId) -> Result<(), StorageError> {
-        let Some(kept) = self.journals.get_mut(&resource) else { return Ok(()) };
-        let Some(generation) = kept.unbegun.take() else { return Ok(()) };
-        kept.journal.begin(&generation).inspect_err(|_| kept.unbegun = Some(generation))
-    }
-
     fn restart(&mut self, resource: &Arc<Resource>, notice: Error) {
+        if let Some(kept) = self.kept.get_mut(&resource.id) {
+            kept.unbegun = None;
+        }
         resource.begin_next_generation(notice);
         let _ = self.shared.command(Command::Restarted { resource: resource.id });
     }
 
     fn run_due(&mut self) {
         let now = self.shared.clock.now();
-        for (&resource, kept) in &mut self.journals {
-            if kept.journal.next_due().is_none_or(|due| due > now) {
+        for (&resource, kept) in &mut self.kept {
+            kept.report(&self.shared);
+            if kept.next_due().is_none_or(|due| due > now) {
                 continue;
             }
-            if let Some(barrier) = kept.journal.run_due(now) {
+            kept.look_again(&self.shared, now);
+            if let Some(barrier) = kept.journal.as_mut().and_then(|journal| journal.run_due(now)) {
                 sync_elsewhere(&self.shared, resource, barrier);
             }
-            Self::report(kept);
+            kept.report(&self.shared);
         }
     }
 
-    fn barrier_synced(&mut self, resource: ResourceId, synced: SyncedBarrier) {
-        let Some(kept) = self.journals.get_mut(&resource) else { return };
-        match kept.journal.barrier_done(synced) {
-            BarrierOutcome::Done => {}
-            BarrierOutcome::Next(barrier) => sync_elsewhere(&self.shared, resource, barrier),
-            BarrierOutcome::Lost { ranges, error } => {
-                let Some(resource) = &kept.resource else { return };
-                for range in ranges {
-                    resource.bytes.shrink(range);
-                    self.shared.sched(Event::Shrunk { resource: resource.id, range });
-                }
-                resource.events.emit(SessionEvent::StoreTrouble { error: error.into() });
-            }
+    fn barrier_synced(&mut self, id: ResourceId, synced: SyncedBarrier) {
+        let Some(kept) = self.kept.get_mut(&id) else { return };
+        let Some(journal) = &mut kept.journal else { return };
+        match journal.barrier_done(synced) {
+            BarrierOutcome::Done => kept.look_at_proof(),
+            BarrierOutcome::Next(barrier) => sync_elsewhere(&self.shared, id, barrier),
+            BarrierOutcome::Lost { ranges, error } => self.unsynced(id, ranges, error),
         }
-        Self::report(kept);
-    }
-
-    /// Tells listeners once that the journal had to stop recording.
-    fn report(kept: &mut Kept) {
-        if let (Some(error), Some(resource)) = (kept.journal.take_error(), &kept.resource) {
-            resource.events.emit(SessionEvent::StoreTrouble { error: error.into() });
+        if let Some(kept) = self.kept.get_mut(&id) {
+            kept.report(&self.shared);
         }
     }
 
     fn close(&mut self, resource: ResourceId, discard: bool, done: watch::Sender<()>) {
-        let Some(kept) = self.journals.remove(&resource) else { return };
+        let Some(kept) = self.kept.remove(&resource) else { return };
         // A thread of its own: the engine's runtime may be going down, and drops what has not begun.
         let shared = self.shared.clone();
         let closing = move || {
-            close_journal(kept.journal, discard);
+            kept.close(shared.clock.now(), discard);
             // First: nobody who waits for this asset waits for the others.
             drop(done);
             shared.make_room();
@@ -276,10 +339,10 @@ impl Writer {
     }
 
     fn close_all(&mut self) {
-        let journals = std::mem::take(&mut self.journals);
-        let any = !journals.is_empty();
-        for (_, kept) in journals {
-            close_journal(kept.journal, false);
+        let all = std::mem::take(&mut self.kept);
+        let any = !all.is_empty();
+        for (_, kept) in all {
+            kept.close(self.shared.clock.now(), false);
         }
         if any {
             self.shared.make_room();
@@ -300,11 +363,4 @@ fn sync_elsewhere(shared: &Arc<Shared>, resource: ResourceId, barrier: Barrier) 
 fn unix_now() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |now| now.as_secs())
-}
-
-fn close_journal(journal: Box<Journal>, discard: bool) {
-    let closed = if discard { journal.discard() } else { journal.close() };
-    if let Err(error) = closed {
-        tracing::warn!(%error, "the last barrier of an asset failed; unproven bytes will be fetched again");
-    }
 }

@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 use crate::byte_range::ByteRange;
 use crate::engine::reader_state::ReaderState;
 use crate::engine::shared::Command;
-use crate::error::Error;
+use crate::engine::writer::Job;
+use crate::error::{Error, StorageError};
 use crate::ids::DemandId;
 use crate::sched::{Event, Urgency};
 use crate::session::SessionShared;
@@ -140,10 +141,14 @@ impl Cursor {
     fn read_or_demand(&mut self, buf: &mut [u8]) -> Result<Step, Error> {
         loop {
             let bytes = &self.session.resource.bytes;
-            if let Some(n) = bytes.read_run(&mut self.run, self.position, buf)? {
-                debug_assert!(self.is_covered(n), "a read left coverage");
-                self.advance(n);
-                return Ok(Step::Done(n));
+            match bytes.read_run(&mut self.run, self.position, buf) {
+                Ok(Some(n)) => {
+                    debug_assert!(self.is_covered(n), "a read left coverage");
+                    self.advance(n);
+                    return Ok(Step::Done(n));
+                }
+                Ok(None) => {}
+                Err(error) => self.give_back(buf.len(), error)?,
             }
             match self.waiter.look(self.position) {
                 Look::Covered(run) => self.take(run),
@@ -158,6 +163,20 @@ impl Cursor {
                 Look::Failed(error) => return Err(error),
             }
         }
+    }
+
+    /// Bytes at the cursor are stored and cannot be read. Where there is a network they are fetched again.
+    fn give_back(&mut self, wanted: usize, error: StorageError) -> Result<(), Error> {
+        let engine = &self.session.engine().shared;
+        let resource = &self.session.resource;
+        let range = self.run.part(self.position, wanted);
+        let Some(range) = range.filter(|_| engine.net.is_some() && resource.target().is_some())
+        else {
+            return Err(error.into());
+        };
+        // Here, so that nobody tries again; the writer is to tell the scheduler, as of all that comes and goes.
+        resource.bytes.shrink(range);
+        engine.job(Job::Unreadable { resource: resource.clone(), range, error })
     }
 
     /// Whether the `n` bytes at the cursor are covered, or went only after they were read.

@@ -7,6 +7,8 @@
 mod aio;
 mod blocking;
 mod cursor;
+#[cfg(all(test, unix, feature = "origin"))]
+mod disk_tests;
 mod handle;
 
 pub use aio::AsyncReader;

@@ -48,6 +48,11 @@ impl Backend {
         Self::custom(MemoryBlob::default())
     }
 
+    /// In no place at all: whatever is written is refused.
+    pub(crate) fn nowhere() -> Self {
+        Self::custom(Nowhere)
+    }
+
     /// Anywhere else.
     pub(crate) fn custom(blob: impl Blob) -> Self {
         Self(Box::new(blob))
@@ -94,6 +99,27 @@ impl Backend {
     #[cfg(test)]
     pub(crate) fn allocated(&self) -> Result<u64, StorageError> {
         self.0.allocated().map_err(|source| StorageError::new("asking for the room taken", source))
+    }
+}
+
+/// A blob without a place.
+struct Nowhere;
+
+impl Blob for Nowhere {
+    fn read_at(&self, _offset: u64, _buf: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn write_at(&self, _offset: u64, _bytes: &[u8]) -> io::Result<usize> {
+        Err(io::Error::new(io::ErrorKind::StorageFull, "there is no place for it"))
+    }
+
+    fn discard(&self, _range: ByteRange) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        Ok(0)
     }
 }
 

@@ -6,7 +6,7 @@
 //! The files, from the inside out: `coverage` (a set of bytes), `writes` (what is on its way),
 //! `places` (who waits), `state` (all of that under one lock, and every judgement), `gate` (the
 //! lock and the epoch), `waiter` and `park` (how to wait), `run` (what a hit may read), `backend`
-//! with `file`, `memory` and `platform` (where the bytes are), `streaming` (the whole), `atomic`; `disk` is
+//! with `file`, `memory` and `platform` (where the bytes are), `held` (where they are while the disk refuses), `streaming` (the whole), `atomic`; `disk` is
 //! the seam to the file system that the store changes files through.
 //!
 //! Not here: what to fetch (`sched`), names and folders, records that survive (`assets`).
@@ -17,6 +17,7 @@ mod coverage;
 pub(crate) mod disk;
 mod file;
 mod gate;
+mod held;
 mod memory;
 mod park;
 mod places;
@@ -36,6 +37,6 @@ pub(crate) use self::{
     gate::Landed,
     run::Run,
     state::{Look, Waited},
-    streaming::StreamingResource,
+    streaming::{StreamingResource, WriteError},
     waiter::{Nudger, Waiter},
 };

@@ -33,6 +33,19 @@ pub(crate) fn write_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<usi
     std::os::windows::fs::FileExt::seek_write(file, bytes, offset)
 }
 
+/// Whether both are of one file.
+#[cfg(unix)]
+pub(crate) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+/// Whether both may be of one file: std does not tell here, and an open file's name cannot be taken away from it.
+#[cfg(not(unix))]
+pub(crate) fn is_same_file(_a: &Metadata, _b: &Metadata) -> bool {
+    true
+}
+
 /// Bytes that the file takes up on disk; its holes take up none.
 #[cfg(unix)]
 pub(crate) fn allocated(metadata: &Metadata) -> io::Result<u64> {

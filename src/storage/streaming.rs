@@ -1,7 +1,7 @@
 //! StreamingResource: the bytes of one resource, written in any order while others read them.
 //!
 //! A byte becomes visible after it is written and not after it has gone; a hole never reads as
-//! zeros. All I/O is outside the lock. What a hit needs (the epoch, the backend) is reached without it.
+//! zeros. All I/O is outside the lock. What a hit needs (the epoch, the backend, what lies over it) is reached without it.
 //!
 //! Not here: why bytes are fetched or thrown away; what survives a crash.
 
@@ -12,10 +12,14 @@ use crate::sync::Arc;
 
 use super::backend::Backend;
 use super::gate::{Gate, Landed, Refused};
+use super::held::{Held, Part};
 use super::run::Run;
 use super::state::{LenConflict, Look, NotComplete};
 use super::waiter::Waiter;
 use super::writes::Ticket;
+
+/// Bytes read at once to see whether they can be.
+const PROBE: usize = 64 * 1024;
 
 /// One resource: its bytes, its coverage, its waiters.
 #[derive(Debug)]
@@ -24,6 +28,17 @@ pub(crate) struct StreamingResource {
     gate: Arc<Gate>,
     /// The bytes.
     backend: Backend,
+    /// Those that the backend did not take.
+    held: Held,
+}
+
+/// Why a write was refused.
+#[derive(Debug)]
+pub(crate) enum WriteError {
+    /// It contradicts what is known: such bytes are of no use anywhere.
+    Misplaced(StorageError),
+    /// The disk did not take it; [`StreamingResource::hold_telling`] does.
+    Disk(StorageError),
 }
 
 impl StreamingResource {
@@ -38,7 +53,8 @@ impl StreamingResource {
         len: Option<u64>,
         covered: Vec<ByteRange>,
     ) -> Arc<Self> {
-        Arc::new(Self { gate: Arc::new(Gate::new(len, covered)), backend })
+        let gate = Arc::new(Gate::new(len, covered));
+        Arc::new(Self { gate, backend, held: Held::default() })
     }
 
     /// [`Self::write_of`] the current generation. Only for one who knows that `bytes` belong to it.
@@ -55,7 +71,9 @@ impl StreamingResource {
         offset: u64,
         bytes: &[u8],
     ) -> Result<Landed, StorageError> {
-        self.write_telling(generation, offset, bytes, |_| ())
+        self.write_telling(generation, offset, bytes, |_| ()).map_err(|error| match error {
+            WriteError::Misplaced(error) | WriteError::Disk(error) => error,
+        })
     }
 
     /// Writes `bytes` of `generation` at `offset`, then covers them, then calls `first`, then wakes who waited
@@ -73,19 +91,104 @@ impl StreamingResource {
         offset: u64,
         bytes: &[u8],
         first: impl FnOnce(&Landed),
-    ) -> Result<Landed, StorageError> {
-        let range = written_range(offset, bytes.len())?;
+    ) -> Result<Landed, WriteError> {
+        self.land(generation, offset, bytes.len(), first, |range| {
+            self.backend.write_all_at(offset, bytes)?;
+            // What was held there is older, or the same.
+            self.held.remove(range);
+            Ok(())
+        })
+    }
+
+    /// The same for bytes that the disk does not take: they are kept in memory. Never blocks for long.
+    ///
+    /// # Errors
+    ///
+    /// The write goes past the known length.
+    pub(crate) fn hold_telling(
+        &self,
+        generation: u64,
+        offset: u64,
+        bytes: &[u8],
+        first: impl FnOnce(&Landed),
+    ) -> Result<Landed, WriteError> {
+        self.land(generation, offset, bytes.len(), first, |_| {
+            self.held.put(offset, bytes);
+            Ok(())
+        })
+    }
+
+    fn land(
+        &self,
+        generation: u64,
+        offset: u64,
+        len: usize,
+        first: impl FnOnce(&Landed),
+        write: impl FnOnce(ByteRange) -> Result<(), StorageError>,
+    ) -> Result<Landed, WriteError> {
+        let range = written_range(offset, len).map_err(WriteError::Misplaced)?;
         let begun = match self.gate.begin_write(range, generation) {
             Ok(begun) => begun,
             Err(Refused::Stale) => {
                 let complete = self.gate.ask(|state| state.is_whole());
                 return Ok(Landed { new: 0, withdrawn: range.len(), complete });
             }
-            Err(Refused::PastEnd) => return Err(refused("writing past the known length")),
+            Err(Refused::PastEnd) => {
+                return Err(WriteError::Misplaced(refused("writing past the known length")));
+            }
         };
-        let wrote = self.backend.write_all_at(offset, bytes);
+        let wrote = write(range);
         let landed = self.gate.end_write(begun, wrote.is_ok(), first);
-        wrote.map(|()| landed)
+        wrote.map(|()| landed).map_err(WriteError::Disk)
+    }
+
+    /// Memory that held bytes take, in bytes.
+    pub(crate) fn held(&self) -> u64 {
+        self.held.allocated()
+    }
+
+    /// Gives up held bytes until no more than `most` bytes of memory are taken, and tells which: they are no longer there.
+    /// Those at the places in `wanted` go last.
+    pub(crate) fn give_up_held(&self, most: u64, wanted: &[u64]) -> Vec<ByteRange> {
+        let gone = self.held.oldest_above(most, wanted);
+        gone.iter().for_each(|range| self.shrink(*range));
+        gone
+    }
+
+    /// Moves held bytes to the backend, and tells `moved` of each part that is there now.
+    ///
+    /// # Errors
+    ///
+    /// The backend refused; the rest is still held.
+    pub(crate) fn settle_held(
+        &self,
+        mut moved: impl FnMut(u64, &[u8]),
+    ) -> Result<(), StorageError> {
+        let mut from = 0;
+        while let Some((offset, bytes)) = self.held.first_from(from) {
+            let range = ByteRange::at(offset, bytes.len() as u64);
+            self.backend.write_all_at(offset, &bytes)?;
+            self.held.remove(range);
+            moved(offset, &bytes);
+            from = range.end;
+        }
+        Ok(())
+    }
+
+    /// Whether the backend can be read there.
+    ///
+    /// # Errors
+    ///
+    /// It cannot.
+    pub(crate) fn probe(&self, range: ByteRange) -> Result<(), StorageError> {
+        let mut buf = vec![0; usize::try_from(range.len()).unwrap_or(usize::MAX).min(PROBE)];
+        let mut at = range.start;
+        while at < range.end {
+            let n = buf.len().min(usize::try_from(range.end - at).unwrap_or(usize::MAX));
+            self.backend.read_exact_at(at, &mut buf[..n])?;
+            at += n as u64;
+        }
+        Ok(())
     }
 
     /// The length is `len`. Setting the same again is fine.
@@ -100,6 +203,7 @@ impl StreamingResource {
     /// `range` is no longer there; the bytes stay in the backend until they are written over.
     pub(crate) fn shrink(&self, range: ByteRange) {
         drop(self.cut(range));
+        self.held.remove(range);
     }
 
     /// `range` is no longer there, and nothing written into it counts until the [`Cut`] is dropped:
@@ -112,6 +216,7 @@ impl StreamingResource {
     /// Writes of the old generation that are still on their way will not count.
     pub(crate) fn restart(&self, len: Option<u64>, notice: Error) {
         self.gate.restart(len, &notice);
+        self.held.clear();
     }
 
     /// Marks the resource complete; from now on its length is settled.
@@ -221,13 +326,32 @@ impl StreamingResource {
         }
         // A part is never longer than the buffer.
         let n = part.len() as usize;
-        let read = self.backend.read_exact_at(offset, &mut buf[..n]);
+        let read = self.read_exact_at(offset, &mut buf[..n]);
         // After the read, and before an error counts: the bytes may have gone meanwhile.
         if !self.gate.is_still(run) {
             run.void();
             return Ok(None);
         }
         read.map(|()| Some(n))
+    }
+
+    /// Fills `buf` from `offset` on, from wherever the bytes are.
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), StorageError> {
+        if self.held.is_empty() {
+            return self.backend.read_exact_at(offset, buf);
+        }
+        let mut done = 0;
+        while done < buf.len() {
+            let at = offset + done as u64;
+            done += match self.held.read_at(at, &mut buf[done..]) {
+                Part::Here(n) => n,
+                Part::Elsewhere(n) => {
+                    self.backend.read_exact_at(at, &mut buf[done..done + n])?;
+                    n
+                }
+            };
+        }
+        Ok(())
     }
 }
 

@@ -67,8 +67,26 @@ fn a_store_that_cannot_be_used_is_told_with_its_path() {
         assert!(error.to_string().contains("a-file"), "{error}");
     }
     assert_eq!(std::fs::read(&file).unwrap(), b"precious");
-    let error = Engine::builder().store_dir("/proc/nothing/here").build().unwrap_err();
+    let builder = Engine::builder().store_dir("/proc/nothing/here");
+    let error = builder.offline(true).build().unwrap_err();
     assert!(matches!(error, Error::Storage(_)), "{error:?}");
+}
+
+/// A3: such a folder may be writable another day, and stops no reader meanwhile.
+#[cfg(target_os = "linux")]
+#[test]
+fn a3_a_store_that_cannot_be_made_is_streamed_past_and_told_with_its_path() {
+    let origin = origin(MIB);
+    let engine = Engine::builder().store_dir("/proc/nothing/here").config(quick()).build().unwrap();
+    let session = open(&engine, &origin);
+    assert_eq!(check_to_end(&mut session.reader()), MIB);
+    assert!(!session.is_stored());
+    match session.events().try_next() {
+        Some(SessionEvent::StoreTrouble { error }) => {
+            assert!(error.to_string().contains("/proc/nothing"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[cfg(unix)]
@@ -83,7 +101,8 @@ fn a_store_that_is_not_writable_is_told_with_its_path() {
         // Nothing is closed to the superuser.
         return;
     }
-    let error = Engine::builder().store_dir(closed.join("store")).build().unwrap_err();
+    let builder = Engine::builder().store_dir(closed.join("store"));
+    let error = builder.offline(true).build().unwrap_err();
     assert_eq!(error.io_kind(), ErrorKind::PermissionDenied);
     assert!(error.to_string().contains("closed"), "{error}");
 }

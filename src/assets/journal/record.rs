@@ -9,6 +9,20 @@ use crate::assets::runs::compact;
 use crate::byte_range::ByteRange;
 use crate::error::StorageError;
 
+/// What is left of a piece without `range`. Its checksum is not known then: so it counts only once it is proven.
+fn without(piece: Piece, range: ByteRange) -> impl Iterator<Item = Piece> {
+    let of = piece.range;
+    let parts = match of.overlaps(range) {
+        false => [Some(piece), None],
+        true => {
+            let before = ByteRange::new(of.start, range.start.max(of.start));
+            let after = ByteRange::new(range.end.min(of.end), of.end);
+            [before, after].map(|range| (!range.is_empty()).then_some(Piece { range, crc: None }))
+        }
+    };
+    parts.into_iter().flatten()
+}
+
 /// So many pieces may wait for a new log before they are merged: some tens of KiB.
 pub(super) const CROWDED: usize = 1024;
 
@@ -81,6 +95,7 @@ impl Journal {
 
     /// Puts a new log in place that says all that is known: first what is proven, behind the barrier what is not.
     fn write_log(&mut self) -> Result<(), StorageError> {
+        self.place.check()?;
         let disk = self.disk();
         let Some(header) = &mut self.header else { return Ok(()) };
         header.epoch = new_epoch(Some(header.epoch));
@@ -111,6 +126,20 @@ impl Journal {
         self.life += 1;
         (self.seq, self.unsaved, self.stalled) = (seq, false, false);
         Ok(())
+    }
+
+    /// The data file no longer gives back what was written to `range`. The log that says so is replaced at the next
+    /// [`Self::resume`]; until then it may claim too much, which a read of those bytes then finds out again.
+    pub(crate) fn lost(&mut self, range: ByteRange) {
+        let rest = self.runs.take();
+        self.record_all(rest);
+        let unproven = std::mem::take(&mut self.unproven).into_iter();
+        self.unproven = unproven
+            .flat_map(|(piece, seq)| without(piece, range).map(move |piece| (piece, seq)))
+            .collect();
+        let proven = std::mem::take(&mut self.proven).into_iter();
+        self.proven = proven.flat_map(|piece| without(piece, range)).collect();
+        (self.sealed, self.stalled) = (false, true);
     }
 
     /// Everything up to `seq` is proof.

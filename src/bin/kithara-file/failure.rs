@@ -85,7 +85,7 @@ impl From<Error> for Failure {
 }
 
 /// The error and what it came from, each said once.
-fn chain(error: &dyn StdError) -> String {
+pub(crate) fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

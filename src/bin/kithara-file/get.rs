@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use indicatif::HumanBytes;
-use kithara_file::{CancellationToken, Engine, Reader, Session, Snapshot};
+use kithara_file::{CancellationToken, Engine, Events, Reader, Session, SessionEvent, Snapshot};
 
 use crate::args::Get;
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
 use crate::output::Output;
 use crate::progress::{Progress, stored};
 use crate::{remark, source};
@@ -35,12 +35,13 @@ pub(crate) async fn run(args: Get, stop: CancellationToken) -> Result<(), Failur
             return Err(Failure::interrupted("interrupted while opening"));
         }
     };
+    let events = session.events();
     let kept = Kept::of(&session, args.from.is_file(), dir);
     if let (false, Some(place)) = (args.quiet, kept.place()) {
         remark(&place);
     }
     let download = Download { kept, quiet: args.quiet, started: Instant::now(), stop };
-    let result = download.run(&session, output).await;
+    let result = download.run(&session, events, output).await;
     // Also after a failure: what was received is to be there the next time.
     session.close().await;
     result
@@ -52,6 +53,8 @@ enum Kept {
     In(PathBuf),
     /// Another process has the resource in the store of this folder; this one has the network alone.
     Not(PathBuf),
+    /// The disk under the store of this folder refuses, at least for now.
+    Refused(PathBuf),
     /// Nothing is received: the source is a file.
     NoNeed,
 }
@@ -61,7 +64,11 @@ impl Kept {
         match session.is_stored() {
             true => Self::In(dir),
             false if is_file => Self::NoNeed,
-            false => Self::Not(dir),
+            // A listener is told of a disk that refuses first of all.
+            false => match session.events().try_next() {
+                Some(SessionEvent::StoreTrouble { .. }) => Self::Refused(dir),
+                _ => Self::Not(dir),
+            },
         }
     }
 
@@ -72,7 +79,22 @@ impl Kept {
                 "another process has this resource open in {}: nothing is stored by this one",
                 dir.display()
             )),
-            Self::NoNeed => None,
+            // The event says what and why.
+            Self::Refused(_) | Self::NoNeed => None,
+        }
+    }
+
+    /// What the disk's trouble means for this run, if anything.
+    fn word(&self, event: &SessionEvent) -> Option<String> {
+        let (Self::In(dir) | Self::Refused(dir) | Self::Not(dir)) = self else { return None };
+        match event {
+            SessionEvent::StoreTrouble { error } => Some(format!(
+                "not storing in {} for now, the download goes on: {}",
+                dir.display(),
+                chain(error)
+            )),
+            SessionEvent::StoringResumed => Some(format!("storing in {} again", dir.display())),
+            _ => None,
         }
     }
 
@@ -86,7 +108,7 @@ impl Kept {
                 "interrupted; nothing was stored, as another process has this resource open"
                     .to_owned()
             }
-            Self::NoNeed => "interrupted".to_owned(),
+            Self::Refused(_) | Self::NoNeed => "interrupted".to_owned(),
         })
     }
 
@@ -94,7 +116,7 @@ impl Kept {
     fn advice(&self) -> &'static str {
         match self {
             Self::In(_) => "what was received is stored; run it again",
-            Self::Not(_) | Self::NoNeed => "run it again",
+            Self::Not(_) | Self::Refused(_) | Self::NoNeed => "run it again",
         }
     }
 }
@@ -108,7 +130,12 @@ struct Download {
 }
 
 impl Download {
-    async fn run(&self, session: &Session, output: Output) -> Result<(), Failure> {
+    async fn run(
+        &self,
+        session: &Session,
+        mut events: Events,
+        output: Output,
+    ) -> Result<(), Failure> {
         let reader = session.reader();
         let advice = self.kept.advice();
         let mut copy = tokio::task::spawn_blocking(move || copy(reader, output, advice));
@@ -117,7 +144,10 @@ impl Download {
         let copied = loop {
             tokio::select! {
                 copied = &mut copy => break copied,
-                _ = look.tick() => progress.show(&session.snapshot()),
+                _ = look.tick() => {
+                    progress.show(&session.snapshot());
+                    self.tell(&mut events, &progress);
+                }
                 () = self.stop.cancelled() => {
                     progress.finish();
                     session.cancel_token().cancel();
@@ -127,6 +157,7 @@ impl Download {
                 }
             }
         };
+        self.tell(&mut events, &progress);
         progress.finish();
         let (output, len) =
             copied.map_err(|_| Failure::new("the copy ended without a result"))??;
@@ -136,6 +167,17 @@ impl Download {
             remark(&summary(&name, len, &session.snapshot(), self.started.elapsed()));
         }
         Ok(())
+    }
+}
+
+impl Download {
+    /// Says what has become of the disk under the store.
+    fn tell(&self, events: &mut Events, progress: &Progress) {
+        while let Some(event) = events.try_next() {
+            if let (false, Some(word)) = (self.quiet, self.kept.word(&event)) {
+                progress.aside(|| remark(&word));
+            }
+        }
     }
 }
 

@@ -67,6 +67,14 @@ impl Progress {
         }
     }
 
+    /// Says something else in between.
+    pub(crate) fn aside(&self, say: impl FnOnce()) {
+        match self {
+            Self::Bar { bar, .. } => bar.suspend(say),
+            Self::Quiet | Self::Lines { .. } => say(),
+        }
+    }
+
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
         if let Self::Bar { bar, .. } = self {

@@ -126,12 +126,13 @@ impl Driver {
             cancel.cancel();
         }
         self.feed(Event::ResourceClosed { resource: id });
+        self.on_confined(id, None);
         resource.set_opened(OpenState::Failed(Error::Cancelled));
         if let Some(key) = resource.key.clone() {
             let shared = self.shared.clone();
             self.shared.own.spawn(async move { open::closed(&shared, &key).await });
         }
-        let _ = self.shared.job(Job::CloseJournal { resource: id, discard, done });
+        let _ = self.shared.job(Job::Close { resource: id, discard, done });
         self.touched.remove(&id);
     }
 

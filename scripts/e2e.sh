@@ -14,6 +14,7 @@ nginx_pid= python_pid= client_pid=
 cleanup() {
     for pid in $client_pid $python_pid $nginx_pid; do kill "$pid" 2>/dev/null || true; done
     wait 2>/dev/null || true
+    for disk in small sealed; do umount "$dir/$disk" 2>/dev/null || true; done
     rm -rf "$dir"
 }
 trap cleanup EXIT
@@ -227,6 +228,94 @@ origin_dies() {
     bounded_from $((SIZE / 8))
 }
 
+# A file system of $2 bytes in memory at $dir/$1. Only root may mount one; elsewhere the step is left out, and says so.
+mount_disk() {
+    mkdir -p "$dir/$1"
+    mount -t tmpfs -o "size=$2,mode=700" tmpfs "$dir/$1" 2>"$dir/mount.log" && return 0
+    [ -z "${CI:-}" ] || fail "no file system can be mounted here: $(cat "$dir/mount.log")"
+    echo "SKIPPED: no file system can be mounted here"
+    return 1
+}
+
+# What get said in its run $1.
+says() { grep -qi -- "$2" "$dir/$1.err" || fail "$1: get does not say '$2'"; }
+
+full_disk() {
+    step "a disk that is really full: right bytes, words, and storing goes on when there is room"
+    mount_disk small 3m || return 0
+    get full --store "$dir/small/store" "$nginx/big.bin" || fail "get on a full disk"
+    same full big.bin
+    says full "not storing in"
+    says full "no space left"
+    # It is as full as it gets, and what is there is right.
+    [ "$(df -k --output=avail "$dir/small" | tail -n 1)" -le 64 ] || fail "there was room left"
+    get full-again --store "$dir/small/store" "$nginx/big.bin" || fail "get on a disk that was full before"
+    same full-again big.bin
+
+    # Room comes while get runs: it stores on.
+    "$program" get -o "$dir/room.out" --store "$dir/small/store" "$nginx/slow/big.bin" 2>"$dir/room.err" &
+    client_pid=$!
+    eventually grep -q "not storing in" "$dir/room.err" || fail "get does not say that the disk is full"
+    mount -o remount,size=64m "$dir/small"
+    eventually grep -q "storing in .* again" "$dir/room.err" || fail "get does not say that it stores again"
+    wait "$client_pid" || fail "get, when there is room again"
+    client_pid=
+    same room big.bin
+    get rest --store "$dir/small/store" "$nginx/slow/big.bin" || fail "get of the rest"
+    same rest big.bin
+    get settled --offline --store "$dir/small/store" "$nginx/slow/big.bin" || fail "get --offline after all that"
+    same settled big.bin
+    umount "$dir/small"
+}
+
+read_only_disk() {
+    step "a store that is really read-only: right bytes, and words"
+    mount_disk sealed 64m || return 0
+    get open --store "$dir/sealed/store" "$nginx/one.bin" || fail "get before the disk is sealed"
+    mount -o remount,ro "$dir/sealed"
+    for place in store new; do
+        get "sealed-$place" --store "$dir/sealed/$place" "$nginx/big.bin" || fail "get on a read-only disk"
+        same "sealed-$place" big.bin
+        says "sealed-$place" "not storing in"
+        says "sealed-$place" "read-only"
+    done
+    mount -o remount,rw "$dir/sealed"
+    [ ! -e "$dir/sealed/new" ] || fail "something was written to a read-only disk"
+    get unsealed --store "$dir/sealed/store" "$nginx/big.bin" || fail "get after the disk was sealed"
+    get unsealed --offline --store "$dir/sealed/store" "$nginx/big.bin" || fail "nothing was stored after that"
+    same unsealed big.bin
+    umount "$dir/sealed"
+}
+
+two_processes() {
+    step "two processes want the same at the same time: both get it, one stores it"
+    "$program" get -o "$dir/first.out" --store "$dir/store-two" "$nginx/slow/big.bin" 2>"$dir/first.err" &
+    client_pid=$!
+    eventually grep -q "storing in" "$dir/first.err" || fail "the first get does not begin"
+    get second --store "$dir/store-two" "$nginx/slow/big.bin" || fail "the second get"
+    same second big.bin
+    says second "another process"
+    wait "$client_pid" || fail "the first get"
+    client_pid=
+    same first big.bin
+    get third --offline --store "$dir/store-two" "$nginx/slow/big.bin" || fail "get --offline after both"
+    same third big.bin
+}
+
+store_removed() {
+    step "the store is removed under a running get: right bytes"
+    "$program" get -o "$dir/removed.out" --store "$dir/store-gone" "$nginx/slow/big.bin" 2>"$dir/removed.err" &
+    client_pid=$!
+    eventually stored_half "$dir/store-gone" || fail "half of the file never came"
+    rm -rf "$dir/store-gone"
+    wait "$client_pid" || fail "get without its store"
+    client_pid=
+    same removed big.bin
+    get anew --store "$dir/store-gone" "$nginx/big.bin" || fail "get into a store made anew"
+    get anew --offline --store "$dir/store-gone" "$nginx/big.bin" || fail "nothing was stored after that"
+    same anew big.bin
+}
+
 bad_input() {
     step "bad input ends in words, not in a hang or a panic"
     for url in "$nginx/none.bin" "http://127.0.0.1:$(free_port)/big.bin" "not a url" "ftp://127.0.0.1/x"; do
@@ -277,6 +366,10 @@ if [ -e src/bin/kithara-file/main.rs ]; then
     offline_again
     resumes_holes_only
     origin_dies
+    full_disk
+    read_only_disk
+    two_processes
+    store_removed
     bad_input
     scrubs
     examples

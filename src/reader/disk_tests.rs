@@ -374,3 +374,54 @@ fn a3_whoever_waits_for_all_of_it_is_told_why_it_does_not_come() {
     close(session);
     assert_eq!(scene.stored(), (LEN, true));
 }
+
+/// Whatever is refused, in whatever order, and however often it heals in between.
+#[test]
+fn a3_whatever_the_disk_refuses_every_read_is_right_and_the_store_too() {
+    const FAULTS: [(Kind, &str); 9] = [
+        (Kind::Write, "data"),
+        (Kind::Write, "map"),
+        (Kind::Write, ""),
+        (Kind::Create, ""),
+        (Kind::Rename, "map"),
+        (Kind::SyncData, "data"),
+        (Kind::SyncAll, ""),
+        (Kind::SyncFolder, ""),
+        (Kind::Read, "data"),
+    ];
+    for seed in 0..6 {
+        let mut state = seed * 77 + 5;
+        let mut below = |n: u64| {
+            // Numbers of Knuth's MMIX generator; its high bits are the good ones.
+            state = u64::wrapping_add(
+                u64::wrapping_mul(state, 6_364_136_223_846_793_005),
+                1_442_695_040_888_963_407,
+            );
+            (state >> 33) % n
+        };
+        let scene = Scene::new();
+        for _ in 0..3 {
+            let session = scene.open();
+            let mut readers = [session.reader(), session.reader()];
+            for _ in 0..30 {
+                match below(5) {
+                    0 => {
+                        let (kind, file) = FAULTS[below(9) as usize];
+                        scene.disk.refuse(kind, file, [FULL, BROKEN][below(2) as usize]);
+                    }
+                    1 => scene.disk.heal(),
+                    _ => {
+                        let (at, len) = (below(LEN), 1 + below(MIB));
+                        let reader = &mut readers[below(2) as usize];
+                        check(reader, at, len.min(LEN - at));
+                    }
+                }
+            }
+            drop(readers);
+            close(session);
+            scene.disk.heal();
+            scene.stored();
+        }
+        scene.fill();
+    }
+}

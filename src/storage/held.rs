@@ -77,6 +77,9 @@ impl Held {
 
     /// Holds `bytes` at `offset`; together they do not reach past the largest offset.
     pub(crate) fn put(&self, offset: u64, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         let range = ByteRange::at(offset, bytes.len() as u64);
         let mut pages = self.pages.lock();
         self.any.store(true, Ordering::Release);
@@ -151,7 +154,7 @@ impl Held {
         Some((part.start, page.bytes[at..at + part.len() as usize].to_vec()))
     }
 
-    /// The pages to give up so that no more than `most` bytes of memory are taken: those written longest ago, and none
+    /// What to give up so that no more than `most` bytes of memory are taken: the pages written longest ago, and none
     /// that holds one of `wanted` or is the next after it, as long as there are others.
     pub(crate) fn oldest_above(&self, most: u64, wanted: &[u64]) -> Vec<ByteRange> {
         let pages = self.pages.lock();
@@ -165,7 +168,8 @@ impl Held {
             .map(|(number, page)| (is_wanted(*number), page.stamp, *number))
             .collect();
         all.sort_unstable();
-        all.into_iter().take(excess).map(|(_, _, number)| page_of(number)).collect()
+        let gone = all.into_iter().take(excess);
+        gone.flat_map(|(_, _, number)| pages.have.parts_of(page_of(number))).collect()
     }
 }
 
@@ -242,8 +246,11 @@ mod tests {
             put(&held, number * PAGE, number * PAGE + 1);
         }
         assert!(held.oldest_above(4 * PAGE, &[]).is_empty());
-        let starts =
-            |pages: Vec<ByteRange>| pages.iter().map(|p| p.start / PAGE).collect::<Vec<_>>();
+        let starts = |parts: Vec<ByteRange>| {
+            let mut pages: Vec<u64> = parts.iter().map(|part| part.start / PAGE).collect();
+            pages.dedup();
+            pages
+        };
         assert_eq!(starts(held.oldest_above(2 * PAGE, &[])), [5, 1]);
         put(&held, 5 * PAGE + 7, 5 * PAGE + 8);
         assert_eq!(starts(held.oldest_above(2 * PAGE, &[])), [1, 2]);

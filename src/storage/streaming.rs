@@ -371,6 +371,7 @@ impl Cut<'_> {
     /// Gives the bytes back to the disk, as far as it can take them.
     #[cfg_attr(not(test), expect(dead_code, reason = "no hole is punched into an open asset yet"))]
     pub(crate) fn discard(self) -> Result<(), StorageError> {
+        self.resource.held.remove(self.range);
         self.resource.backend.discard(self.range)
     }
 }

@@ -22,6 +22,9 @@ const READERS: usize = 3;
 enum Op {
     Write(ByteRange),
     WriteOld(ByteRange),
+    Hold(ByteRange),
+    Settle,
+    GiveUp,
     Shrink(ByteRange),
     Discard(ByteRange),
     SetLen(u64),
@@ -43,7 +46,10 @@ impl Op {
         let reader = rng.below(READERS as u64) as usize;
         let newest = world.model.readers[reader].demand;
         match rng.below(100) {
-            0..24 => Self::Write(rng.range(LEN, 12)),
+            0..14 => Self::Write(rng.range(LEN, 12)),
+            14..22 => Self::Hold(rng.range(LEN, 12)),
+            22 => Self::Settle,
+            23 => Self::GiveUp,
             24..26 => Self::WriteOld(rng.range(LEN, 12)),
             26..30 => Self::Shrink(rng.range(LEN, 12)),
             30..33 => Self::Discard(rng.range(LEN, 12)),
@@ -83,6 +89,8 @@ struct Reader {
 #[derive(Debug)]
 struct Model {
     bytes: Vec<Option<u64>>,
+    /// Whether a byte is in memory and not on the disk.
+    held: Vec<bool>,
     len: Option<u64>,
     end_told: bool,
     complete: bool,
@@ -181,7 +189,12 @@ impl Model {
         is_fine
     }
 
+    fn hold(&mut self, range: ByteRange, held: bool) {
+        self.held[range.start as usize..range.end as usize].fill(held);
+    }
+
     fn shrink(&mut self, range: ByteRange) {
+        self.hold(range, false);
         self.epoch += 1;
         if self.set(range, None) > 0 {
             self.complete = false;
@@ -190,6 +203,7 @@ impl Model {
 
     fn restart(&mut self, len: Option<u64>) {
         self.set(range(0, LEN), None);
+        self.hold(range(0, LEN), false);
         self.len = len;
         self.epoch += 1;
         self.generation += 1;
@@ -273,6 +287,7 @@ impl World {
         let resource = StreamingResource::new(Backend::memory());
         let model = Model {
             bytes: vec![None; LEN as usize],
+            held: vec![false; LEN as usize],
             len: None,
             end_told: false,
             complete: false,
@@ -296,10 +311,38 @@ impl World {
                     assert!(wrote.is_err(), "past the length");
                 } else {
                     let landed = wrote.expect("memory");
+                    model.hold(range, false);
                     assert_eq!(landed.new, model.set(range, Some(generation)));
                     assert_eq!(landed.withdrawn, 0);
                     assert_eq!(landed.complete, model.is_whole());
                 }
+            }
+            Op::Hold(range) => {
+                let generation = model.generation;
+                let bytes = bytes_of(generation, range);
+                let held = resource.hold_telling(generation, range.start, &bytes, |_| ());
+                match held {
+                    Err(_) => assert!(range.end > model.end(), "only past the length"),
+                    Ok(landed) => {
+                        model.hold(range, true);
+                        assert_eq!(landed.new, model.set(range, Some(generation)));
+                        assert_eq!(landed.complete, model.is_whole());
+                    }
+                }
+            }
+            Op::Settle => {
+                let mut moved = 0;
+                resource.settle_held(|_, bytes| moved += bytes.len()).expect("memory");
+                assert_eq!(moved, model.held.iter().filter(|held| **held).count());
+                model.hold(range(0, LEN), false);
+                assert_eq!(resource.held(), 0);
+            }
+            Op::GiveUp => {
+                for part in resource.give_up_held(0, &[3]) {
+                    assert!(part.to_std().all(|at| model.held[at as usize]), "only what is held");
+                    model.shrink(part);
+                }
+                assert!(!model.held.contains(&true));
             }
             Op::WriteOld(range) => {
                 if let Some(old) = model.generation.checked_sub(1) {

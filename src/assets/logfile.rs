@@ -136,3 +136,35 @@ pub(crate) fn new_epoch(before: Option<u32>) -> u32 {
     let epoch = (random ^ (random >> 32)) as u32;
     if Some(epoch) == before { !epoch } else { epoch }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::byte_range::ByteRange;
+    use crate::storage::disk::system;
+    use crate::validator::Validator;
+
+    #[test]
+    fn a3_a_log_is_cut_back_to_what_it_proved_when_it_was_put_in_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let header = Header {
+            epoch: 7,
+            key: [1; 32],
+            boot: None,
+            created: 0,
+            validator: Validator::default(),
+            content_type: None,
+            label: None,
+        };
+        let covered =
+            |start, seq| Record::Covered { range: ByteRange::at(start, 10), crc: None, seq };
+        let proven = [covered(0, 1), covered(20, 2), Record::Barrier { seq: 2 }];
+        let rest = [covered(40, 3)];
+        let log = LogFile::create(system(), &path, &header, &proven, &rest, Durable::No);
+        log.expect("created").cut_unproven().expect("cut");
+        let mut whole = header.encode();
+        proven.iter().for_each(|record| whole.extend_from_slice(&record.encode(7)));
+        assert_eq!(std::fs::read(&path).expect("read"), whole);
+    }
+}

@@ -170,7 +170,7 @@ fn a3_texts_up_to_16_kib_are_kept_whole_and_fit_the_stated_size() {
     header.validator.last_modified = long("m");
     (header.content_type, header.label) = (long("c"), long("l"));
     let log = header.encode();
-    assert!(log.len() <= MAX_HEADER, "{}", log.len());
+    assert!((log.len()..log.len() + 256).contains(&MAX_HEADER), "{}", log.len());
     assert_eq!(Header::decode(&log), Some((header, log.len())));
 }
 

@@ -1,7 +1,8 @@
 //! The slow half of a barrier: a sync, made on another thread than the journal's.
 //!
 //! A barrier has two: the data, then the log that now speaks of it. Each is a [`Barrier`] to run; the journal
-//! takes its outcome and gives the next.
+//! takes its outcome and gives the next. A log that has grown too long is written anew in the same way, so that
+//! no barrier completes meanwhile.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -12,7 +13,8 @@ use crate::error::StorageError;
 use crate::storage::disk::{Depth, Disk};
 use crate::sync::Arc;
 
-use super::layout::sync_folder;
+use super::layout::{Aside, sync_folder};
+use super::logfile::Draft;
 
 /// Which file a barrier syncs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub(crate) enum Half {
         /// Where the claim ends in the log.
         end: u64,
     },
+    /// Neither: a shorter log is written aside.
+    Draft,
 }
 
 /// A sync to run on a thread that may block for as long as the disk likes.
@@ -37,6 +41,8 @@ pub(crate) struct Barrier {
     pub(super) folders: Vec<PathBuf>,
     pub(super) ticket: Ticket,
     pub(super) told: SyncSender<Result<(), StorageError>>,
+    /// What is to be written aside, for [`Half::Draft`].
+    pub(super) draft: Option<Box<Draft>>,
 }
 
 /// Which claim a barrier is about.
@@ -55,6 +61,25 @@ pub(super) struct Ticket {
 pub(crate) struct SyncedBarrier {
     pub(super) ticket: Ticket,
     pub(super) result: Result<(), StorageError>,
+    /// What was written aside, if it could be.
+    pub(super) aside: Option<Box<Written>>,
+}
+
+/// A log that was written aside, and goes again unless it takes its place.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) draft: Draft,
+    /// Taken by who puts it in its place.
+    pub(super) aside: Option<Aside>,
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        if let Some(aside) = self.aside.take() {
+            aside.remove(&*self.disk);
+        }
+    }
 }
 
 /// What came of a barrier.
@@ -93,7 +118,14 @@ impl Barrier {
         ticket: Ticket,
     ) -> (Self, InFlight) {
         let (sender, told) = sync_channel(1);
-        (Self { disk, file, path, folders: Vec::new(), ticket, told: sender }, InFlight { told })
+        let folders = Vec::new();
+        let draft = None;
+        (Self { disk, file, path, folders, ticket, told: sender, draft }, InFlight { told })
+    }
+
+    /// The same, which writes `draft` aside and syncs nothing else.
+    pub(super) fn drafting(self, draft: Draft) -> Self {
+        Self { draft: Some(Box::new(draft)), ..self }
     }
 
     /// The same, which also makes the names in `folders` proof.
@@ -102,11 +134,14 @@ impl Barrier {
     }
 
     /// Syncs. Blocks for milliseconds to seconds.
-    pub(crate) fn sync(self) -> SyncedBarrier {
+    pub(crate) fn sync(mut self) -> SyncedBarrier {
+        if let Some(draft) = self.draft.take() {
+            return self.write(*draft);
+        }
         let depth = match self.ticket.half {
             Half::Data => Depth::Data,
             // The log may have grown, and its length must be proof too.
-            Half::Log { .. } => Depth::All,
+            Half::Log { .. } | Half::Draft => Depth::All,
         };
         let result = self.disk.sync(&self.file, depth);
         let failed = |error| StorageError::new("syncing", error).at(&self.path);
@@ -127,6 +162,22 @@ impl Barrier {
     fn finish(self, result: Result<(), StorageError>) -> SyncedBarrier {
         // Nobody listens if the journal is gone, and then nobody needs to know.
         let _ = self.told.send(result.clone());
-        SyncedBarrier { ticket: self.ticket, result }
+        SyncedBarrier { ticket: self.ticket, result, aside: None }
+    }
+
+    /// A log that cannot be written aside is no loss: the one in place is good.
+    fn write(self, draft: Draft) -> SyncedBarrier {
+        let folder = self.path.parent().unwrap_or(&self.path);
+        let written = draft.write_aside(&*self.disk, folder);
+        let (disk, ticket) = (self.disk.clone(), self.ticket);
+        let aside = match written {
+            Ok(aside) => Some(Box::new(Written { disk, draft, aside: Some(aside) })),
+            Err(error) => {
+                tracing::debug!(%error, "a shorter coverage log could not be written");
+                None
+            }
+        };
+        let _ = self.told.send(Ok(()));
+        SyncedBarrier { ticket, result: Ok(()), aside }
     }
 }

@@ -17,13 +17,14 @@
 //! 5. after a failed append nothing is recorded until a whole new log is in place ([`resume`](Journal::resume)), which
 //!    says what came meanwhile as well; until then what was proven stays so.
 
+mod compact;
 mod record;
 
 use super::barrier::{Barrier, BarrierOutcome, Half, InFlight, SyncedBarrier, Ticket};
 use super::layout::{Durable, Kind, is_there};
 use super::lease::{Generation, Place};
 use super::log::{Header, MAX_OFFSET, MAX_RECORD_BYTES, Record};
-use super::logfile::{LogFile, new_epoch};
+use super::logfile::{Draft, LogFile, new_epoch};
 use super::recovery::{Piece, Recovery};
 use super::runs::Runs;
 use crate::error::StorageError;
@@ -64,6 +65,8 @@ pub(crate) struct Journal {
     dirty: Option<(Micros, u64)>,
     /// How many barriers have succeeded.
     barriers: u64,
+    /// At that size of the log, in bytes, it is looked whether a shorter one would do.
+    shorten_at: u64,
     /// Whether the log refused: what there is to record is kept in `unproven` until a new log can be written.
     stalled: bool,
     /// At so many pieces in `unproven` they are merged while that lasts.
@@ -94,6 +97,7 @@ impl Journal {
             last_barrier: None,
             dirty: None,
             barriers: 0,
+            shorten_at: compact::SHORTEN_AT,
             stalled: false,
             crowded: record::CROWDED,
             trouble: None,
@@ -165,8 +169,8 @@ impl Journal {
             content_type: generation.content_type.clone(),
             label: self.place.key.label().map(str::to_owned),
         };
-        self.log =
-            Some(LogFile::create(self.disk(), &self.place.paths.map, &header, &[], &[], durable)?);
+        let draft = Draft::new(header.clone(), 1, &[], &[]);
+        self.log = Some(LogFile::create(self.disk(), &self.place.paths.map, &draft, durable)?);
         self.header = Some(header);
         Ok(())
     }
@@ -241,7 +245,8 @@ impl Journal {
         if !self.is_recording() {
             return None;
         }
-        self.runs.due().into_iter().chain(self.barrier_due()).min()
+        let long = self.is_long().then_some(Micros(0));
+        self.runs.due().into_iter().chain(self.barrier_due()).chain(long).min()
     }
 
     fn barrier_due(&self) -> Option<Micros> {
@@ -261,6 +266,9 @@ impl Journal {
     pub(crate) fn run_due(&mut self, now: Micros) -> Option<Barrier> {
         let aged = self.runs.aged(now);
         self.record_all(aged);
+        if let Some(shorter) = self.shorten() {
+            return Some(shorter);
+        }
         if !self.is_recording() || self.barrier_due().is_none_or(|due| now < due) {
             return None;
         }
@@ -284,8 +292,12 @@ impl Journal {
 
     /// Takes what came of a barrier.
     pub(crate) fn barrier_done(&mut self, synced: SyncedBarrier) -> BarrierOutcome {
-        let SyncedBarrier { ticket, result } = synced;
+        let SyncedBarrier { ticket, result, aside } = synced;
         self.in_flight = None;
+        if ticket.half == Half::Draft {
+            self.adopt(ticket, aside);
+            return BarrierOutcome::Done;
+        }
         if let Err(error) = result {
             // Whatever it was about: the system told this error once, and to us.
             return BarrierOutcome::Lost { ranges: self.lose(), error };
@@ -294,6 +306,7 @@ impl Journal {
             return BarrierOutcome::Done;
         }
         match ticket.half {
+            Half::Draft => BarrierOutcome::Done,
             Half::Data => self.claim(ticket.seq),
             Half::Log { end } => {
                 self.unnamed = false;

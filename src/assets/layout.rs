@@ -24,8 +24,8 @@ use std::path::{Path, PathBuf};
 use super::key::AssetKey;
 use crate::error::StorageError;
 use crate::storage::AtomicResource;
-pub(crate) use crate::storage::atomic::Durable;
 use crate::storage::atomic::replace;
+pub(crate) use crate::storage::atomic::{Aside, Durable};
 use crate::storage::disk::Disk;
 use crate::sync::Arc;
 

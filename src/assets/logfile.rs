@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::layout::{Durable, LOG_STEP, replace_file};
+use super::layout::{Aside, Durable, LOG_STEP, replace_file};
 use super::log::{Header, RECORD_LEN, Record};
 use crate::error::StorageError;
 use crate::storage::disk::{Depth, Disk, write_all_at};
@@ -17,6 +17,53 @@ use crate::sync::Arc;
 
 /// Room is made ahead when less than this is left, in bytes: there are records left to append when that fails.
 const LOW_ROOM: u64 = 4096;
+
+/// The first bytes of a log that is not a file yet.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) header: Header,
+    /// Number of the first record of what is not proven.
+    pub(crate) first: u64,
+    bytes: Vec<u8>,
+    proven_end: u64,
+}
+
+impl Draft {
+    /// Of what is `proven`, and the `rest`, which begins with the number `first`.
+    pub(crate) fn new(header: Header, first: u64, proven: &[Record], rest: &[Record]) -> Self {
+        let mut bytes = header.encode();
+        let proven_end = (bytes.len() + proven.len() * RECORD_LEN) as u64;
+        for record in proven.iter().chain(rest) {
+            bytes.extend_from_slice(&record.encode(header.epoch));
+        }
+        Self { header, first, bytes, proven_end }
+    }
+
+    /// Its length in bytes, without room.
+    pub(crate) fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn room_end(&self) -> u64 {
+        (self.len() + LOW_ROOM).next_multiple_of(LOG_STEP)
+    }
+
+    fn room(&self) -> u64 {
+        self.room_end() - self.len()
+    }
+
+    /// Writes it beside the log that it is to replace, and syncs it. Blocks.
+    pub(crate) fn write_aside(&self, disk: &dyn Disk, folder: &Path) -> io::Result<Aside> {
+        Aside::write(disk, folder, &self.bytes, self.room(), Durable::Yes)
+    }
+
+    /// The log whose first bytes these are, in `file`, which is at `path` or soon will be.
+    pub(crate) fn log(&self, disk: Arc<dyn Disk>, file: File, path: &Path) -> LogFile {
+        let (epoch, path) = (self.header.epoch, path.to_owned());
+        let (end, room_end, proven_end) = (self.len(), self.room_end(), self.proven_end);
+        LogFile { disk, file, path, epoch, end, proven_end, room_end }
+    }
+}
 
 /// A log that this process appends to.
 #[derive(Debug)]
@@ -34,25 +81,15 @@ pub(crate) struct LogFile {
 }
 
 impl LogFile {
-    /// Puts a new log in place of the one at `path`: first what is `proven`, then the `rest`.
+    /// Puts a new log in place of the one at `path`.
     pub(crate) fn create(
         disk: Arc<dyn Disk>,
         path: &Path,
-        header: &Header,
-        proven: &[Record],
-        rest: &[Record],
+        draft: &Draft,
         sync: Durable,
     ) -> Result<Self, StorageError> {
-        let mut bytes = header.encode();
-        let proven_end = (bytes.len() + proven.len() * RECORD_LEN) as u64;
-        for record in proven.iter().chain(rest) {
-            bytes.extend_from_slice(&record.encode(header.epoch));
-        }
-        let end = bytes.len() as u64;
-        let room_end = (end + LOW_ROOM).next_multiple_of(LOG_STEP);
-        let file = replace_file(&*disk, path, &bytes, room_end - end, sync)?;
-        let path = path.to_owned();
-        Ok(Self { disk, file, path, epoch: header.epoch, end, proven_end, room_end })
+        let file = replace_file(&*disk, path, &draft.bytes, draft.room(), sync)?;
+        Ok(draft.log(disk, file, path))
     }
 
     /// Appends one record, unsynced. After an error the log is as it was: what was torn is overwritten or cut.
@@ -113,6 +150,11 @@ impl LogFile {
         Ok(())
     }
 
+    /// Whether `file`'s log is larger than that, in bytes.
+    pub(crate) fn is_beyond(&self, bytes: u64) -> bool {
+        self.end > bytes
+    }
+
     fn make_room(&mut self) -> io::Result<()> {
         let zeros = [0; LOG_STEP as usize];
         self.write_at(self.room_end, &zeros)?;
@@ -161,7 +203,8 @@ mod tests {
             |start, seq| Record::Covered { range: ByteRange::at(start, 10), crc: None, seq };
         let proven = [covered(0, 1), covered(20, 2), Record::Barrier { seq: 2 }];
         let rest = [covered(40, 3)];
-        let log = LogFile::create(system(), &path, &header, &proven, &rest, Durable::No);
+        let draft = Draft::new(header.clone(), 1, &proven, &rest);
+        let log = LogFile::create(system(), &path, &draft, Durable::No);
         log.expect("created").cut_unproven().expect("cut");
         let mut whole = header.encode();
         proven.iter().for_each(|record| whole.extend_from_slice(&record.encode(7)));

@@ -92,32 +92,78 @@ pub(crate) fn replace(
     room: u64,
     durable: Durable,
 ) -> io::Result<File> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let (temporary, file) = create_temporary(disk, folder)?;
-    let fill = || {
-        write_all_at(disk, &file, 0, content)?;
-        let zeros = vec![0; room.min(64 * 1024) as usize];
-        let (mut at, end) = (content.len() as u64, content.len() as u64 + room);
-        while at < end {
-            let part = &zeros[..zeros.len().min((end - at) as usize)];
-            write_all_at(disk, &file, at, part)?;
-            at += part.len() as u64;
-        }
-        if durable == Durable::Yes {
-            disk.sync(&file, Depth::All)?;
-        }
-        disk.rename(&temporary, path)
-    };
-    if let Err(error) = fill() {
-        // Else it is swept up later, by its name.
-        let _ = disk.remove_file(&temporary);
-        return Err(error);
-    }
+    let folder = folder_of(path);
+    let aside = Aside::write(disk, folder, content, room, durable)?;
+    let file = aside.take_place(disk, path)?;
     if durable == Durable::Yes {
         disk.sync_folder(folder)?;
     }
     Ok(file)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// A file that was written and has not taken its place yet.
+#[derive(Debug)]
+pub(crate) struct Aside {
+    path: PathBuf,
+    /// Open for reading and writing.
+    pub(crate) file: File,
+}
+
+impl Aside {
+    /// Writes `content` and then `room` zeros to a new file in `folder`. Blocks.
+    pub(crate) fn write(
+        disk: &dyn Disk,
+        folder: &Path,
+        content: &[u8],
+        room: u64,
+        durable: Durable,
+    ) -> io::Result<Self> {
+        let (path, file) = create_temporary(disk, folder)?;
+        let aside = Self { path, file };
+        match aside.fill(disk, content, room, durable) {
+            Ok(()) => Ok(aside),
+            Err(error) => {
+                aside.remove(disk);
+                Err(error)
+            }
+        }
+    }
+
+    fn fill(&self, disk: &dyn Disk, content: &[u8], room: u64, durable: Durable) -> io::Result<()> {
+        write_all_at(disk, &self.file, 0, content)?;
+        let zeros = vec![0; room.min(64 * 1024) as usize];
+        let (mut at, end) = (content.len() as u64, content.len() as u64 + room);
+        while at < end {
+            let part = &zeros[..zeros.len().min((end - at) as usize)];
+            write_all_at(disk, &self.file, at, part)?;
+            at += part.len() as u64;
+        }
+        match durable {
+            Durable::Yes => disk.sync(&self.file, Depth::All),
+            Durable::No => Ok(()),
+        }
+    }
+
+    /// Takes the place of what is at `path`, at once. The folder is not synced.
+    pub(crate) fn take_place(self, disk: &dyn Disk, path: &Path) -> io::Result<File> {
+        match disk.rename(&self.path, path) {
+            Ok(()) => Ok(self.file),
+            Err(error) => {
+                self.remove(disk);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes it away; else it is swept up later, by its name.
+    pub(crate) fn remove(self, disk: &dyn Disk) {
+        let _ = disk.remove_file(&self.path);
+    }
 }
 
 /// Makes a file with a name of its own in `folder`, for its owner alone.

@@ -3,11 +3,16 @@
 use super::Journal;
 use crate::assets::extents::Extents;
 use crate::assets::log::Record;
-use crate::assets::logfile::{LogFile, new_epoch};
+use crate::assets::logfile::{Draft, LogFile, new_epoch};
 use crate::assets::recovery::Piece;
 use crate::assets::runs::compact;
 use crate::byte_range::ByteRange;
 use crate::error::StorageError;
+
+pub(super) fn covered(piece: Piece, seq: u64) -> Record {
+    let Piece { range, crc } = piece;
+    Record::Covered { range, crc, seq }
+}
 
 /// What is left of a piece without `range`. Its checksum is not known then: so it counts only once it is proven.
 fn without(piece: Piece, range: ByteRange) -> impl Iterator<Item = Piece> {
@@ -96,36 +101,46 @@ impl Journal {
     /// Puts a new log in place that says all that is known: first what is proven, behind the barrier what is not.
     fn write_log(&mut self) -> Result<(), StorageError> {
         self.place.check()?;
-        let disk = self.disk();
         let Some(header) = &mut self.header else { return Ok(()) };
         header.epoch = new_epoch(Some(header.epoch));
         header.boot = self.place.store.boot;
-        self.proven = compact(std::mem::take(&mut self.proven));
-        let covered = |piece: &Piece, seq| {
-            let Piece { range, crc } = *piece;
-            Record::Covered { range, crc, seq }
-        };
-        let mut records: Vec<Record> =
-            self.proven.iter().zip(1..).map(|(p, n)| covered(p, n)).collect();
-        let mut seq = records.len() as u64;
-        records.push(Record::Barrier { seq });
-        records.extend(self.len.map(|len| Record::LenKnown { len }));
-        records.extend(self.len.filter(|_| self.sealed).map(|len| Record::Sealed { len }));
-        records.extend(self.validated.map(|at| Record::Validated { at }));
-        let proven = records.len();
-        for (piece, _) in &self.unproven {
-            seq += 1;
-            records.push(covered(piece, seq));
-        }
-        let (proven, rest) = records.split_at(proven);
-        let path = &self.place.paths.map;
-        self.log = Some(LogFile::create(disk, path, header, proven, rest, self.place.sync())?);
-        // Only now: until the new log is there, a barrier may still speak of the old one's numbers.
-        let first = seq + 1 - self.unproven.len() as u64;
-        self.unproven.iter_mut().zip(first..).for_each(|((_, number), seq)| *number = seq);
-        self.life += 1;
-        (self.seq, self.unsaved, self.stalled) = (seq, false, false);
+        let Some(draft) = self.draft(None) else { return Ok(()) };
+        let (disk, path) = (self.disk(), &self.place.paths.map);
+        self.log = Some(LogFile::create(disk, path, &draft, self.place.sync())?);
+        self.renumber(draft.first);
+        (self.unsaved, self.stalled) = (false, false);
         Ok(())
+    }
+
+    /// A log of all that is known, under `epoch` if that is not the present one.
+    pub(super) fn draft(&mut self, epoch: Option<u32>) -> Option<Draft> {
+        let mut header = self.header.clone()?;
+        header.epoch = epoch.unwrap_or(header.epoch);
+        self.proven = compact(std::mem::take(&mut self.proven));
+        let mut proven: Vec<Record> =
+            self.proven.iter().zip(1..).map(|(piece, seq)| covered(*piece, seq)).collect();
+        let seq = proven.len() as u64;
+        proven.push(Record::Barrier { seq });
+        proven.extend(self.facts());
+        let unproven = self.unproven.iter().zip(seq + 1..);
+        let rest: Vec<Record> = unproven.map(|((piece, _), seq)| covered(*piece, seq)).collect();
+        Some(Draft::new(header, seq + 1, &proven, &rest))
+    }
+
+    /// What is known of the asset as a whole.
+    pub(super) fn facts(&self) -> impl Iterator<Item = Record> + use<> {
+        let len = self.len.map(|len| Record::LenKnown { len });
+        let sealed = self.len.filter(|_| self.sealed).map(|len| Record::Sealed { len });
+        let validated = self.validated.map(|at| Record::Validated { at });
+        [len, sealed, validated].into_iter().flatten()
+    }
+
+    /// A new log is in place, in which what is not proven begins with the record `first`. Only then: until it is, a barrier
+    /// may still speak of the old one's numbers.
+    pub(super) fn renumber(&mut self, first: u64) {
+        self.unproven.iter_mut().zip(first..).for_each(|((_, number), seq)| *number = seq);
+        self.seq = first - 1 + self.unproven.len() as u64;
+        self.life += 1;
     }
 
     /// The data file no longer gives back what was written to `range`. The log that says so is replaced at the next

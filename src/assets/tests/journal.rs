@@ -183,6 +183,97 @@ fn a3_close_waits_for_no_barrier_that_will_not_run() {
     assert_eq!(proven(&bench), [range(0, 100)]);
 }
 
+/// One record for each few bytes: the log grows without end, and what it says does not.
+#[test]
+fn a3_a_long_log_is_replaced_by_a_short_one_while_bytes_come() {
+    let bench = Bench::new();
+    let mut writer = Writer::new(bench.held(BOOT));
+    let mut at = 0;
+    let mut step = |writer: &mut Writer, n: u64| {
+        for _ in 0..n {
+            writer.write(FLOW, at, at + 3, Micros(0));
+            writer.journal.flow_ended(FLOW);
+            at += 3;
+        }
+        at
+    };
+    step(&mut writer, 34_000);
+    writer.journal.validated(7);
+    assert!(bench.map().metadata().expect("there").len() > 1 << 20);
+    // What is not proven takes a record each, so a shorter log is not worth it yet.
+    assert!(writer.journal.run_due(Micros(0)).is_none());
+    writer.barrier(Micros::from_millis(5000));
+    step(&mut writer, 9000);
+    let shorter = writer.journal.run_due(Micros::from_millis(5001)).expect("worth it now");
+    assert_eq!(shorter.ticket.half, Half::Draft);
+    step(&mut writer, 10);
+    assert_eq!(writer.journal.next_due(), None, "no barrier meanwhile");
+    let end = step(&mut writer, 10);
+    assert!(matches!(writer.journal.barrier_done(shorter.sync()), BarrierOutcome::Done));
+    assert!(writer.journal.take_error().is_none());
+    let found = on_disk(&bench);
+    assert_eq!(found.trusted.iter().map(|piece| piece.range.len()).sum::<u64>(), 102_000);
+    assert_eq!((found.suspect.len(), found.validated), (9020, Some(7)));
+    writer.barrier(Micros::from_millis(9000));
+    step(&mut writer, 1);
+    writer.barrier(Micros::from_millis(15_000));
+    writer.journal.close().expect("closed");
+    assert_eq!(bench.held(LATER).recovered.covered, [range(0, end + 3)]);
+}
+
+/// A shorter log that cannot be had is no trouble, whatever refuses, and leaves nothing behind.
+#[cfg(unix)]
+#[test]
+fn a3_a_shorter_log_that_is_refused_costs_nothing() {
+    use crate::storage::disk::faulty::{FULL, Faulty, Kind};
+    for kind in [Kind::Create, Kind::Write, Kind::SyncAll, Kind::Rename] {
+        let (bench, disk) = (Bench::new(), Faulty::new());
+        let store = AssetStore::open_on(disk.clone(), BOOT, bench.path(), &bench.config);
+        let mut writer = Writer::new(held(&store, &key("film")));
+        writer.write(FLOW, 0, 100, Micros(0));
+        writer.barrier(Micros::from_millis(5000));
+        assert!(writer.journal.force_shorter());
+        let shorter = writer.journal.run_due(Micros::from_millis(5001)).expect("due");
+        disk.refuse(kind, "", FULL);
+        let written = shorter.sync();
+        assert!(matches!(writer.journal.barrier_done(written), BarrierOutcome::Done));
+        disk.heal();
+        assert!(writer.journal.is_recording() && writer.journal.take_error().is_none());
+        writer.write(FLOW, 100, 200, Micros::from_millis(6000));
+        writer.barrier(Micros::from_millis(20_000));
+        let names = bench.map().parent().expect("a folder").read_dir().expect("a folder").count();
+        assert_eq!(names, 2, "{kind:?}: data and log, and nothing beside them");
+        writer.journal.close().expect("closed");
+        assert_eq!(bench.held(LATER).recovered.covered, [range(0, 200)], "{kind:?}");
+    }
+}
+
+/// The asset was closed, or began anew, before the shorter log came.
+#[test]
+fn a3_a_shorter_log_that_comes_late_is_taken_away() {
+    for begins in [false, true] {
+        let bench = Bench::new();
+        let mut writer = Writer::new(bench.held(BOOT));
+        writer.write(FLOW, 0, 100, Micros(0));
+        writer.barrier(Micros::from_millis(5000));
+        assert!(writer.journal.force_shorter());
+        let shorter = writer.journal.run_due(Micros::from_millis(5001)).expect("due");
+        let written = shorter.sync();
+        if begins {
+            writer.journal.begin(&generation("\"2\"")).expect("begun");
+            assert!(matches!(writer.journal.barrier_done(written), BarrierOutcome::Done));
+            writer.journal.close().expect("closed");
+            assert!(bench.held(LATER).recovered.covered.is_empty());
+        } else {
+            writer.journal.close().expect("closed");
+            drop(written);
+            assert_eq!(bench.held(LATER).recovered.covered, [range(0, 100)]);
+        }
+        let names = bench.map().parent().expect("a folder").read_dir().expect("a folder").count();
+        assert_eq!(names, 2);
+    }
+}
+
 #[test]
 fn a3_close_proves_everything_and_trims_the_log() {
     let bench = Bench::new();

@@ -199,6 +199,20 @@ impl World {
         }
     }
 
+    /// The log is replaced by a shorter one, if there is one; `between` comes before and after that is written aside.
+    pub(super) fn shorten(&mut self, asset: usize, between: &mut dyn FnMut(&mut Self)) {
+        let now = self.now;
+        if !self.journal(asset).force_shorter() {
+            return;
+        }
+        let shorter = self.journal(asset).run_due(now).expect("any log is too long now");
+        between(self);
+        let written = shorter.sync();
+        between(self);
+        assert!(matches!(self.journal(asset).barrier_done(written), BarrierOutcome::Done));
+        self.note(asset);
+    }
+
     fn run(
         &mut self,
         asset: usize,
@@ -278,6 +292,14 @@ pub(super) fn whole_story(world: &mut World) {
         world.flow_ended(0, 1);
     });
     world.write(0, 4, 1650, 1700);
+    world.shorten(0, &mut |world| {
+        world.write(0, 4, 1700, 1720);
+        world.flow_ended(0, 4);
+    });
+    world.write(0, 1, 480, 500);
+    world.flow_ended(0, 1);
+    world.barrier(0, Fails::Neither, &mut |world| world.write(0, 4, 1800, 1830));
+    world.shorten(0, &mut |_| ());
     world.wait(0, 300);
     world.die();
     // The next one goes on, beside another resource, and its syncs fail.
@@ -337,7 +359,7 @@ pub(super) fn random_story(world: &mut World, rng: &mut Rng, steps: usize) {
         if !world.is_open(asset) {
             world.open(asset);
         }
-        match rng.below(24) {
+        match rng.below(26) {
             0..=12 => random_write(world, rng, asset),
             13 | 14 => world.flow_ended(asset, rng.below(3)),
             15 => world.wait(asset, rng.below(400)),
@@ -346,6 +368,7 @@ pub(super) fn random_story(world: &mut World, rng: &mut Rng, steps: usize) {
                 let fails = fails[rng.below(4) as usize];
                 world.barrier(asset, fails, &mut |world| random_write(world, rng, asset));
             }
+            24 | 25 => world.shorten(asset, &mut |world| random_write(world, rng, asset)),
             20 => world.close(asset),
             21 => world.die(),
             22 if world.generation(asset) < 14 => world.begin(asset),

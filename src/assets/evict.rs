@@ -99,6 +99,12 @@ impl AssetStore {
         Ok(removed)
     }
 
+    /// Removes the small object `key` alone.
+    pub(super) fn remove_object(&self, key: &AssetKey) -> Result<Removed, StorageError> {
+        let entry = entries_of(&self.inner.layout, key)?.into_iter().find(|entry| entry.is_object);
+        entry.map_or(Ok(Removed::Absent), |entry| self.discard(&entry, None))
+    }
+
     /// Removes an asset or object; if `seen` is given, only if it was not used since.
     fn discard(&self, entry: &Entry, seen: Option<SystemTime>) -> Result<Removed, StorageError> {
         let layout = &self.inner.layout;

@@ -399,6 +399,17 @@ impl Journal {
         self.finish()
     }
 
+    /// Puts a new log in place of one that says too much, durable when this returns, and gives the asset free. Its
+    /// last use stays as it was. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// The disk refused; the old log may still be there.
+    pub(super) fn rewrite(mut self) -> Result<(), StorageError> {
+        self.unsaved = true;
+        self.finish()
+    }
+
     /// Gives the asset free and forgets every byte of it: they are of a version that is gone.
     ///
     /// # Errors

@@ -17,8 +17,8 @@ use super::log::Header;
 use super::recovery::{Piece, Recovery, recover};
 use crate::byte_range::ByteRange;
 use crate::error::StorageError;
+use crate::storage::Backend;
 use crate::storage::disk::Disk;
-use crate::storage::{Backend, platform};
 use crate::sync::Arc;
 use crate::validator::Validator;
 
@@ -77,6 +77,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// The files of the asset `key`, which `hold` keeps.
+    pub(super) fn new(store: &Arc<Inner>, key: &AssetKey, paths: AssetPaths, hold: Hold) -> Self {
+        Self { paths, key: key.clone(), data: OnceLock::new(), hold, store: store.clone() }
+    }
+
     /// The data file; made when first asked for, so that an open that fails leaves no files.
     pub(super) fn data(&self) -> Result<&File, StorageError> {
         if let Some(file) = self.data.get() {
@@ -130,7 +135,7 @@ impl Place {
     }
 
     /// The data file, if there is one.
-    fn existing_data(&self) -> Result<Option<&File>, StorageError> {
+    pub(super) fn existing_data(&self) -> Result<Option<&File>, StorageError> {
         if is_there(&self.paths.data, Kind::File)?.is_some() {
             self.data().map(Some)
         } else {
@@ -164,8 +169,7 @@ impl Lease {
             return Ok(Acquired::Elsewhere);
         };
         hold.touch();
-        let data = OnceLock::new();
-        let place = Place { paths, key: key.clone(), data, hold, store: store.clone() };
+        let place = Place::new(store, key, paths, hold);
         let found = find(&place)?;
         if offline && found.is_none() {
             return Ok(Acquired::Absent);
@@ -193,7 +197,7 @@ impl Lease {
 }
 
 /// What the files of an asset prove; `None` if nothing.
-fn find(place: &Place) -> Result<Option<Recovery>, StorageError> {
+pub(super) fn find(place: &Place) -> Result<Option<Recovery>, StorageError> {
     if is_there(&place.paths.folder, Kind::Folder)?.is_none() {
         return Ok(None);
     }
@@ -210,7 +214,7 @@ fn find(place: &Place) -> Result<Option<Recovery>, StorageError> {
         return Ok(None);
     }
     if !recovery.same_boot {
-        recovery.suspect = check_suspects(data, recovery.suspect);
+        recovery.suspect = check_suspects(place.disk(), data, recovery.suspect);
     }
     Ok(Some(recovery))
 }
@@ -227,24 +231,24 @@ pub(super) fn read_log(path: &Path) -> Result<Option<Vec<u8>>, StorageError> {
 }
 
 /// The suspect pieces whose bytes are what was received.
-fn check_suspects(data: &File, mut suspect: Vec<Piece>) -> Vec<Piece> {
+fn check_suspects(disk: &dyn Disk, data: &File, mut suspect: Vec<Piece>) -> Vec<Piece> {
     let mut budget = MAX_CHECK;
     suspect.retain(|piece| {
         let Some(left) = budget.checked_sub(piece.range.len()) else { return false };
         budget = left;
-        piece.crc.is_some() && crc_of(data, piece.range) == piece.crc
+        piece.crc.is_some() && crc_of(disk, data, piece.range) == piece.crc
     });
     suspect
 }
 
 /// CRC-32 of the bytes of `range`; `None` if the file ends before it or the disk cannot read them.
-fn crc_of(data: &File, range: ByteRange) -> Option<u32> {
+pub(super) fn crc_of(disk: &dyn Disk, data: &File, range: ByteRange) -> Option<u32> {
     let mut hasher = crc32fast::Hasher::new();
     let mut buf = vec![0; 256 * 1024];
     let mut rest = range;
     while !rest.is_empty() {
         let want = usize::try_from(rest.len()).unwrap_or(usize::MAX).min(buf.len());
-        match platform::read_at(data, rest.start, &mut buf[..want]) {
+        match disk.read_at(data, rest.start, &mut buf[..want]) {
             Ok(0) => return None,
             Ok(n) => {
                 hasher.update(&buf[..n]);

@@ -25,6 +25,7 @@ mod logfile;
 mod objects;
 mod recovery;
 mod runs;
+mod verify;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -36,6 +37,7 @@ pub use key::AssetKey;
 pub(crate) use lease::{Acquired, Generation, Lease, Recovered};
 pub use list::AssetInfo;
 pub(crate) use objects::Objects;
+pub use verify::{Verdict, Verified};
 
 use crate::config::StoreConfig;
 use crate::error::{Error, StorageError};

@@ -57,23 +57,38 @@ impl Objects {
     ///
     /// The disk refused. That is no reason to take the object for gone.
     pub(crate) fn read(&self, key: &AssetKey, max: u64) -> Result<Option<Object>, StorageError> {
+        let frame = (MAGIC.len() + MAX_HEADER + DIGEST) as u64;
+        let Some(bytes) = self.file(key, max.saturating_add(frame))? else { return Ok(None) };
+        let object = decode(bytes, key).filter(|object| object.bytes.len() as u64 <= max);
+        if object.is_some() {
+            touch(&self.store.layout.object(key).1);
+        }
+        Ok(object)
+    }
+
+    /// Whether the object `key` is whole, and the bytes of its file; `None` if there is none. Not taken for a use.
+    ///
+    /// # Errors
+    ///
+    /// The disk refused.
+    pub(super) fn check(&self, key: &AssetKey) -> Result<Option<(bool, u64)>, StorageError> {
+        let Some(bytes) = self.file(key, u64::MAX)? else { return Ok(None) };
+        let len = bytes.len() as u64;
+        Ok(Some((decode(bytes, key).is_some(), len)))
+    }
+
+    /// The file of the object `key`, if there is one of at most `max` bytes.
+    fn file(&self, key: &AssetKey, max: u64) -> Result<Option<Vec<u8>>, StorageError> {
         let (shelf, path) = self.store.layout.object(key);
         let there = is_there(&self.store.layout.objects(), Kind::Folder)?.is_some()
             && is_there(&shelf, Kind::Folder)?.is_some();
         if !there || is_there(&path, Kind::File)?.is_none() {
             return Ok(None);
         }
-        let frame = (MAGIC.len() + MAX_HEADER + DIGEST) as u64;
-        let bytes = match AtomicResource::new(&self.disk(), &path).read(max.saturating_add(frame)) {
-            Ok(bytes) => bytes.unwrap_or_default(),
-            Err(error) if error.source.kind() == io::ErrorKind::FileTooLarge => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let object = decode(bytes, key).filter(|object| object.bytes.len() as u64 <= max);
-        if object.is_some() {
-            touch(&path);
+        match AtomicResource::new(&self.disk(), &path).read(max) {
+            Err(error) if error.source.kind() == io::ErrorKind::FileTooLarge => Ok(None),
+            read => read,
         }
-        Ok(object)
     }
 
     /// Stores the object `key` in place of what was there, at once and whole. Blocks.

@@ -165,7 +165,7 @@ fn cut(pieces: &mut Vec<Piece>, hole: ByteRange) {
 }
 
 /// What is left of `piece` without `hole`: itself, or up to two parts whose CRC nobody knows.
-fn without(piece: Piece, hole: ByteRange) -> impl Iterator<Item = Piece> {
+pub(super) fn without(piece: Piece, hole: ByteRange) -> impl Iterator<Item = Piece> {
     let range = piece.range;
     let parts = if range.overlaps(hole) {
         [

@@ -11,6 +11,7 @@ mod lease;
 mod objects;
 #[cfg(unix)]
 mod power;
+mod verify;
 
 use std::fs::File;
 use std::path::Path;

@@ -35,7 +35,7 @@
 //! | watching | [`Snapshot`], [`InFlight`], [`Purpose`], [`Events`], [`SessionEvent`] |
 //! | errors | [`Error`], [`NetworkError`], [`NetworkErrorKind`], [`Stage`], [`StorageError`] |
 //! | knobs | [`Config`], [`Tunables`], [`ReadaheadConfig`], [`FetchConfig`], [`RetryConfig`], [`HedgingConfig`], [`TimeoutConfig`], [`NetConfig`], [`OnChange`], [`StoreConfig`] |
-//! | the store, for tools | [`AssetStore`], [`AssetKey`], [`AssetInfo`], [`Evicted`], [`Removed`], [`Verified`], [`Verdict`] |
+//! | the store, for tools | [`AssetStore`], [`AssetKey`], [`AssetInfo`], [`Evicted`], [`Removed`], [`Verified`], [`Verdict`], [`Exported`], [`ExportError`], [`IfExists`] |
 //!
 //! # The house
 //!
@@ -105,7 +105,10 @@ mod sync;
 mod time;
 mod validator;
 
-pub use assets::{AssetInfo, AssetKey, AssetStore, Evicted, Removed, Verdict, Verified};
+pub use assets::{
+    AssetInfo, AssetKey, AssetStore, Evicted, ExportError, Exported, IfExists, Removed, Verdict,
+    Verified,
+};
 pub use config::{
     Config, FetchConfig, HedgingConfig, NetConfig, OnChange, ReadaheadConfig, RetryConfig,
     StoreConfig, TimeoutConfig, Tunables,

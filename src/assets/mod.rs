@@ -13,6 +13,7 @@
 mod barrier;
 mod boot;
 mod evict;
+mod export;
 mod extents;
 mod journal;
 mod key;
@@ -32,6 +33,7 @@ use std::path::Path;
 
 pub(crate) use barrier::{Barrier, BarrierOutcome, SyncedBarrier};
 pub use evict::{Evicted, Removed};
+pub use export::{ExportError, Exported, IfExists};
 pub(crate) use journal::Journal;
 pub use key::AssetKey;
 pub(crate) use lease::{Acquired, Generation, Lease, Recovered};

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod evict;
+mod export;
 #[cfg(unix)]
 mod faults;
 mod journal;

@@ -23,7 +23,7 @@ use super::extents::Extents;
 use super::journal::Journal;
 use super::key::AssetKey;
 use super::layout::{Kind, is_there};
-use super::lease::{Place, crc_of, read_log};
+use super::lease::{Place, coverage, crc_of, read_log};
 use super::lock::Hold;
 use super::recovery::{Piece, Recovery, recover, without};
 use crate::byte_range::ByteRange;
@@ -218,11 +218,16 @@ impl Scrub {
         Ok(Self { damaged, right, rest: found })
     }
 
-    fn tell(&self, found: &mut Verified) {
-        let mut unchecked: Extents = super::lease::coverage(&self.rest);
+    /// What is claimed without a checksum, and not damaged.
+    pub(super) fn unchecked(&self) -> Extents {
+        let mut unchecked = coverage(&self.rest);
         self.right.to_vec().into_iter().for_each(|range| unchecked.remove(range));
+        unchecked
+    }
+
+    fn tell(&self, found: &mut Verified) {
         found.checked = self.right.bytes() + self.damaged.bytes();
-        found.unchecked = unchecked.bytes();
+        found.unchecked = self.unchecked().bytes();
         found.damaged = self.damaged.to_vec().into_iter().map(ByteRange::to_std).collect();
         found.label = self.rest.header.label.clone();
         if !self.damaged.is_empty() {

@@ -123,6 +123,37 @@ pub(crate) struct Cache {
 pub(crate) enum CacheCommand {
     /// List what is stored.
     Ls,
+    /// Read what is stored against the checksums of what was received.
+    ///
+    /// Without --repair nothing is changed. What some program has open is skipped, and said so. The exit code is 1 if
+    /// damage was found, mended or not. A stored byte without a checksum is counted and not looked at: fields of --json
+    /// are `id`, `key`, `kind`, `verdict` (sound, damaged, lost: its log cannot be read, open: skipped),
+    /// `checked_bytes`, `unchecked_bytes`, `damaged` (pairs of start and exclusive end) and `repaired`.
+    Verify {
+        /// Ids or their beginnings (at least 6 digits), explicit keys, or URLs.
+        #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+        keys: Vec<String>,
+        /// Everything that is stored.
+        #[arg(long)]
+        all: bool,
+        /// Forget what is damaged: it is fetched again when it is wanted.
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Write one complete resource to a plain file.
+    ///
+    /// The bytes are checked, written beside the name and renamed: under that name is the whole resource, or what was
+    /// there before. Of what is not complete nothing is written; `get` fetches the rest.
+    Export {
+        /// Its id or the beginning of it (at least 6 digits), its explicit key, or its URL.
+        key: String,
+        /// File to write.
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// Replace the file if it is there.
+        #[arg(long)]
+        force: bool,
+    },
     /// Remove one resource, pinned or not.
     Rm {
         /// Its id or the beginning of it (at least 6 digits), its explicit key, or its URL.

@@ -1,5 +1,8 @@
 //! `cache`: looks after the store.
 
+mod export;
+mod verify;
+
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,7 +19,7 @@ use crate::{say, source};
 /// Digits of an id that a listing shows.
 const SHOWN: usize = 12;
 
-/// Fewest digits by which `rm` finds an id.
+/// Fewest digits by which an id is found.
 const FEWEST: usize = 6;
 
 /// Runs the command.
@@ -24,15 +27,24 @@ pub(crate) fn run(args: Cache) -> Result<(), Failure> {
     let dir = source::store_dir(args.store)?;
     // Looking must not make a store where there is none.
     let none = || Failure::new(format!("there is no store in {}", dir.display()));
-    let is_store = dir.is_dir();
+    if !dir.is_dir() {
+        return Err(none());
+    }
+    let max_bytes = match args.command {
+        CacheCommand::Gc { max_bytes } => max_bytes,
+        _ => StoreConfig::default().max_bytes,
+    };
+    let store = open(dir, max_bytes)?;
     match args.command {
-        CacheCommand::Ls if !is_store => Err(none()),
-        CacheCommand::Rm { .. } | CacheCommand::Gc { .. } if !is_store => Err(none()),
-        CacheCommand::Ls => list(&open(dir, StoreConfig::default().max_bytes)?, args.json),
-        CacheCommand::Rm { key } => {
-            remove(&open(dir, StoreConfig::default().max_bytes)?, &key, args.json)
+        CacheCommand::Ls => list(&store, args.json),
+        CacheCommand::Verify { keys, all: _, repair } => {
+            verify::run(&store, &keys, repair, args.json)
         }
-        CacheCommand::Gc { max_bytes } => collect(&open(dir, max_bytes)?, args.json),
+        CacheCommand::Export { key, output, force } => {
+            export::run(&store, &key, &output, force, args.json)
+        }
+        CacheCommand::Rm { key } => remove(&store, &key, args.json),
+        CacheCommand::Gc { .. } => collect(&store, args.json),
     }
 }
 
@@ -119,7 +131,7 @@ fn row(info: &AssetInfo) -> Vec<String> {
 }
 
 fn remove(store: &AssetStore, named: &str, as_json: bool) -> Result<(), Failure> {
-    let key = find(store, named)?;
+    let key = find(store, &store.list()?, named)?;
     match store.remove(&key)? {
         Removed::Gone if as_json => {
             say(&json(&serde_json::json!({ "id": key.id(), "removed": true }))?)
@@ -132,8 +144,7 @@ fn remove(store: &AssetStore, named: &str, as_json: bool) -> Result<(), Failure>
 }
 
 /// The key that somebody means by an id or its beginning, an explicit key, or a URL.
-fn find(store: &AssetStore, named: &str) -> Result<AssetKey, Failure> {
-    let infos = store.list()?;
+fn find(store: &AssetStore, infos: &[AssetInfo], named: &str) -> Result<AssetKey, Failure> {
     let labelled = infos.iter().find(|info| info.label.as_deref() == Some(named));
     if let Some(key) = labelled.and_then(|info| AssetKey::from_id(&info.id)) {
         return Ok(key);

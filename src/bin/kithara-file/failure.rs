@@ -53,6 +53,11 @@ impl Failure {
         }
     }
 
+    /// What happened, without what to do about it.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The one line.
     fn line(&self) -> String {
         let advice = self.advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();

@@ -60,16 +60,9 @@ impl Output {
     }
 
     fn beside(path: PathBuf) -> Result<Self, Failure> {
-        let named = path.file_name().ok_or_else(|| {
+        let (folder, prefix) = place_of_part(&path).ok_or_else(|| {
             Failure::new(format!("cannot write {}: it names no file", path.display()))
         })?;
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let mut prefix = OsString::from(".");
-        prefix.push(named);
-        prefix.push(".");
         let mut builder = tempfile::Builder::new();
         builder.prefix(&prefix).suffix(PART).rand_bytes(RANDOM);
         // As any new file: the user's mask decides, not the secrecy of temporary files.
@@ -126,6 +119,25 @@ impl Write for Output {
             Self::Special(file) => file.flush(),
             Self::Whole { file, .. } => file.flush(),
         }
+    }
+}
+
+/// The folder of the unfinished file of `path`, and how its name begins.
+fn place_of_part(path: &Path) -> Option<(&Path, OsString)> {
+    let mut prefix = OsString::from(".");
+    prefix.push(path.file_name()?);
+    prefix.push(".");
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    Some((folder, prefix))
+}
+
+/// Removes what killed runs have left beside the file `path`.
+pub(crate) fn sweep_beside(path: &Path) {
+    if let Some((folder, prefix)) = place_of_part(path) {
+        sweep(folder, &prefix);
     }
 }
 

@@ -10,6 +10,9 @@ use kithara_file::origin::{Content, Gate, Origin, Rule, Step, pattern};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "cli/cache.rs"]
+mod cache;
+
 const MIB: u64 = 1 << 20;
 
 /// A user with an empty home, and an origin with `/film.bin`.

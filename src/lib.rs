@@ -72,6 +72,9 @@ mod connection;
 mod engine;
 mod error;
 mod events;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
 mod ids;
 mod net;
 #[cfg(feature = "origin")]

@@ -3,6 +3,7 @@
 //! Each cell of the matrix runs in a process of its own, so that its memory is its own. The table is in
 //! docs/RELIABILITY.md; `WRITE_TABLE=1 cargo test --all-features --test hostile` writes it anew.
 
+#![cfg(feature = "origin")]
 #![allow(clippy::unwrap_used, missing_docs)]
 
 #[path = "hostile/behaviours.rs"]

@@ -22,6 +22,8 @@ mod lease;
 mod list;
 mod lock;
 mod log;
+#[cfg(fuzzing)]
+pub(crate) mod log_fuzz;
 mod logfile;
 mod objects;
 mod recovery;

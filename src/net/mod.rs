@@ -13,8 +13,8 @@
 //! 3. headers of the user reach no other origin than the source's, unless marked for it.
 
 pub(crate) mod body;
-mod classify;
-mod content_range;
+pub(crate) mod classify;
+pub(crate) mod content_range;
 pub(crate) mod fault;
 mod headers;
 mod http;

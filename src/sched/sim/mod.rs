@@ -19,6 +19,7 @@ mod store;
 pub(crate) mod table;
 pub(crate) mod trace;
 mod workload;
+pub(crate) mod world;
 
 use std::collections::BTreeMap;
 

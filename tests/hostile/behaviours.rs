@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kithara_file::origin::{Content, Framing, Origin, Rule, Step};
+use kithara_file::origin::{Content, Framing, Origin, Range, Request, Rule, Step};
 
 /// Length of the resource unless a behaviour says otherwise, in bytes.
 pub(crate) const LEN: u64 = 600_000;
@@ -32,9 +32,11 @@ impl Behaviour {
         Self { rules: vec![rule], ..Self::new(name) }
     }
 
-    /// The first request is answered well.
+    /// The request for the beginning is answered well; by where it begins, for of several that are on their way any
+    /// may arrive first.
     fn later(name: &'static str, rule: Rule) -> Self {
-        Self::always(name, rule.skip(1))
+        let begins = |request: &Request| matches!(request.range(), Some(Range::From(0, _)));
+        Self::always(name, rule.when(move |request| !begins(request)))
     }
 
     fn of(name: &'static str, content: Content) -> Self {

@@ -35,3 +35,17 @@ fn p1_equal_inputs_give_equal_schedules() {
         assert_eq!(format!("{:?}", one.actions), format!("{:?}", other.actions), "seed {seed}");
     }
 }
+
+/// A world by given bytes, as the fuzz target makes it: a reader waits at the end of one body after another that
+/// has no ranges and tells no length.
+#[test]
+fn e6_a_reader_at_an_end_that_nobody_tells_is_answered_too() {
+    let data = b"\0\0\0+\xf5+++\xd5\xff\xff\x8a\x80\x11\n\n\n\xf8d\x01\n\0\0\x11\n";
+    let mut world = World::new(0, Choices::given(data));
+    world.open();
+    while !world.choices.are_over() {
+        world.step();
+    }
+    world.recover();
+    assert!(world.sim.requests.len() > 1, "the end is asked for again");
+}

@@ -189,12 +189,6 @@ impl SessionShared {
                 }
                 let polled = wait.waiter.poll_ready(range, demand, cx);
                 if polled.is_pending() && !sent {
-                    // What came of a whole range would be pushed out by the rest of it.
-                    if let (Urgency::Fill, Some(error)) =
-                        (urgency, wait.session.resource.held_for())
-                    {
-                        return std::task::Poll::Ready(Err(error));
-                    }
                     sent = true;
                     wait.demand(range, demand, urgency);
                 }

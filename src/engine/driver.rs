@@ -65,8 +65,6 @@ pub(crate) struct Driver {
     void: BTreeSet<ResourceId>,
     /// The generation that each resource was last told to leave.
     left: BTreeMap<ResourceId, u64>,
-    /// Resources that are held in memory, and how much may be read ahead meanwhile.
-    confined: BTreeMap<ResourceId, u64>,
     /// Requests started: as many as segments were popped.
     started: u64,
     commands: UnboundedReceiver<Command>,
@@ -85,7 +83,6 @@ impl Driver {
             commands,
             void: BTreeSet::new(),
             left: BTreeMap::new(),
-            confined: BTreeMap::new(),
             started: 0,
             resources: BTreeMap::new(),
             readers: BTreeMap::new(),
@@ -139,7 +136,6 @@ impl Driver {
             Command::Close { resource, done } => self.close(resource, false, done),
             Command::Restarted { resource } => self.on_restarted(resource),
             Command::StoreFailed { fetch, error } => self.on_store_failed(fetch, error),
-            Command::Confined { resource, window } => self.on_confined(resource, window),
             Command::WriterGone => self.on_writer_gone(),
             Command::Shutdown => return false,
         }
@@ -166,6 +162,7 @@ impl Driver {
             | Event::LenKnown { resource, .. }
             | Event::GenerationChanged { resource, .. }
             | Event::Shrunk { resource, .. }
+            | Event::Confined { resource, .. }
             | Event::ReaderOpened { resource, .. }
             | Event::Hinted { resource, .. }
             | Event::RateDeclared { resource, .. }
@@ -353,21 +350,6 @@ impl Driver {
             running.store_error.get_or_insert(error);
             running.stop.all();
         }
-    }
-
-    /// While bytes of a resource are held in memory, the engine reads ahead a short way: what came later would push out
-    /// what readers are about to read.
-    fn on_confined(&mut self, id: ResourceId, window: Option<u64>) {
-        match window {
-            Some(window) if self.resources.contains_key(&id) => {
-                self.confined.insert(id, window);
-            }
-            _ if self.confined.remove(&id).is_none() => return,
-            _ => {}
-        }
-        let window = self.confined.values().min().copied().unwrap_or(u64::MAX);
-        let tunables = Box::new(self.shared.tunables_within(window));
-        self.feed(Event::Tuned { tunables });
     }
 
     fn on_writer_gone(&mut self) {

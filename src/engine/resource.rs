@@ -73,8 +73,6 @@ pub(crate) struct Resource {
     pub(crate) stored: bool,
     /// Whether the disk takes it.
     storing: AtomicBool,
-    /// Why the disk refuses, while bytes are held in memory for that.
-    held_for: Mutex<Option<Error>>,
     /// The readers of all its sessions.
     readers: Mutex<BTreeMap<ReaderId, Arc<ReaderState>>>,
     /// The origin that its requests count against.
@@ -114,7 +112,6 @@ impl Resource {
             key,
             stored: false,
             storing: AtomicBool::new(true),
-            held_for: Mutex::default(),
             readers: Mutex::default(),
             origin,
             bytes,
@@ -138,16 +135,6 @@ impl Resource {
     /// The disk takes what is received, or refuses.
     pub(crate) fn set_storing(&self, storing: bool) {
         self.storing.store(storing, Ordering::Release);
-    }
-
-    /// Bytes are held in memory from now on, because of that, or no longer.
-    pub(crate) fn set_held_for(&self, error: Option<Error>) {
-        *self.held_for.lock() = error;
-    }
-
-    /// Why not all of it can be there, if bytes are held in memory.
-    pub(crate) fn held_for(&self) -> Option<Error> {
-        self.held_for.lock().clone()
     }
 
     /// From now on `reader` is one of its readers.

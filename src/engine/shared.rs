@@ -33,8 +33,6 @@ pub(crate) enum Command {
     Restarted { resource: ResourceId },
     /// The writer could not store bytes of this fetch.
     StoreFailed { fetch: FetchId, error: Error },
-    /// Bytes of the resource are held in memory from now on, and so much may be read ahead; `None`: no longer.
-    Confined { resource: ResourceId, window: Option<u64> },
     /// The writer's thread is gone; nothing can be stored any more.
     WriterGone,
     /// The engine's last handle is gone.
@@ -169,22 +167,6 @@ impl Shared {
     /// Whether connections are made before they are needed.
     pub(crate) fn preconnects(&self) -> bool {
         self.tunables.lock().fetch.preconnect
-    }
-
-    /// The tunables of an engine that reads ahead at most `window` bytes for each resource.
-    pub(crate) fn tunables_within(&self, window: u64) -> Tunables {
-        let mut tunables = self.tunables.lock().clone();
-        let most = |figure: &mut u64| *figure = (*figure).min(window);
-        let ahead = &mut tunables.readahead;
-        most(&mut ahead.initial_window);
-        most(&mut ahead.min_window);
-        most(&mut ahead.max_window);
-        most(&mut ahead.whole_file);
-        let fetch = &mut tunables.fetch;
-        most(&mut fetch.demand_min);
-        most(&mut fetch.demand_max);
-        most(&mut fetch.segment_max);
-        tunables
     }
 
     /// Hands new tunables to the scheduler.

@@ -40,8 +40,12 @@ fn config() -> Config {
 
 impl Scene {
     fn new() -> Self {
+        Self::of(Content::pattern(LEN))
+    }
+
+    fn of(content: Content) -> Self {
         let origin = Origin::start();
-        origin.put("/file", Content::pattern(LEN));
+        origin.put("/file", content);
         Self { origin, dir: tempfile::tempdir().unwrap(), disk: Faulty::new() }
     }
 
@@ -350,6 +354,16 @@ fn a3_a_store_removed_under_a_reader_stops_none_and_the_next_open_stores() {
     read_all(&mut session.reader());
     close(session);
     assert_eq!(scene.stored(), (LEN, true));
+}
+
+#[test]
+fn a3_a_server_without_ranges_is_read_while_the_disk_is_full() {
+    let scene = Scene::of(Content::pattern(LEN).no_ranges());
+    scene.disk.refuse(Kind::Write, "data", FULL);
+    let session = scene.open();
+    let mut events = session.events();
+    read_all(&mut session.reader());
+    only_trouble(&told(&mut events), FULL);
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub(crate) enum Event {
     GenerationChanged { resource: ResourceId, len: Option<u64> },
     /// Stored bytes are gone.
     Shrunk { resource: ResourceId, range: ByteRange },
+    /// Only so much of the resource can be kept from now on; `None`: as much as there is room for, again.
+    Confined { resource: ResourceId, to: Option<Confined> },
 
     /// A reader exists from now on; its cursor is at `position`.
     ReaderOpened { resource: ResourceId, reader: ReaderId, position: u64 },
@@ -78,6 +80,15 @@ pub(crate) enum Event {
     Tuned { tunables: Box<Tunables> },
     /// A timer that `next_timeout` announced may be due.
     Tick,
+}
+
+/// The bounds of a resource whose disk refuses, so that what comes is held in memory for a while.
+#[derive(Debug, Clone)]
+pub(crate) struct Confined {
+    /// Most that is read ahead, over all its cursors, and most that one request asks for, in bytes.
+    pub(crate) window: u64,
+    /// Why; for whoever wants all of it to be there.
+    pub(crate) error: Error,
 }
 
 /// Why a reader waits.

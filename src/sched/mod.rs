@@ -9,6 +9,7 @@
 //! | `on_reader`, `on_fetch`, `on_resource`, `on_tick` | what each event changes |
 //! | `plan`, `size` | which ranges are wanted now; the only place that invents ranges |
 //! | `whole` | the same for a server without ranges |
+//! | `confine` | what is not wanted while little can be kept |
 //! | `queue`, `priority` | in which order; the only door to `StartFetch` |
 //! | `admit` | what may start now |
 //! | `aside` | which read-ahead can wait while others need the link |
@@ -27,6 +28,7 @@ mod admit;
 mod aside;
 mod budget;
 mod check;
+mod confine;
 mod cursors;
 mod estimator;
 mod event;
@@ -68,8 +70,8 @@ use crate::ids::{HintId, OriginId, ReaderId, ResourceId};
 use crate::time::Micros;
 
 pub(crate) use event::{
-    Action, BodyShape, Class, Estimate, Event, Failure, FetchOutcome, Remedy, ResourceView,
-    TimeoutReason, Urgency,
+    Action, BodyShape, Class, Confined, Estimate, Event, Failure, FetchOutcome, Remedy,
+    ResourceView, TimeoutReason, Urgency,
 };
 
 use admit::Origin;
@@ -150,6 +152,7 @@ impl Scheduler {
                 self.on_generation_changed(resource, len, out);
             }
             Event::Shrunk { resource, range } => self.on_shrunk(resource, range),
+            Event::Confined { resource, to } => self.on_confined(resource, to, out),
             Event::ReaderOpened { resource, reader, position } => {
                 self.on_reader_opened(resource, reader, position);
             }

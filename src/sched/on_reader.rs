@@ -169,8 +169,9 @@ impl Scheduler {
         };
         resource.in_grace = false;
         let multiplexed = self.origins.get(&resource.origin).is_some_and(Origin::is_multiplexed);
-        let outlook =
-            Self::outlook(resource, self.now, &self.tunables, &self.origins, &self.fetches);
+        let own = resource.own_knobs(&self.tunables);
+        let knobs = own.as_ref().unwrap_or(&self.tunables);
+        let outlook = Self::outlook(resource, self.now, knobs, &self.origins, &self.fetches);
         for fetch in judge::unwanted(resource, &outlook, multiplexed) {
             match self.next_reset(fetch) {
                 Some(at) => self.timers.set(Timer::SeekGrace(id), at),
@@ -223,7 +224,8 @@ fn refusal(resource: &Resource, range: ByteRange, urgency: Urgency) -> Option<Er
         return None;
     }
     if resource.online {
-        return resource.fatal.clone();
+        let unfilled = || resource.no_fill().filter(|_| urgency == Urgency::Fill);
+        return resource.fatal.clone().or_else(unfilled);
     }
     Some(Error::OfflineMiss { range: missing.to_std() })
 }

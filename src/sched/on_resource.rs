@@ -97,10 +97,16 @@ impl Scheduler {
 
     /// Stored bytes are gone.
     pub(super) fn on_shrunk(&mut self, id: ResourceId, range: ByteRange) {
-        if let Some(resource) = self.resources.get_mut(&id) {
-            resource.map.uncover(range);
-            self.dirty.insert(id);
+        let Some(resource) = self.resources.get_mut(&id) else {
+            return;
+        };
+        resource.map.uncover(range);
+        if let Some((fetch, running)) = self.fetches.whole(id) {
+            // A whole body still brings what lies before it, also what was there when it began.
+            let to_come = ByteRange::new(range.start.max(running.head), range.end);
+            resource.map.take(to_come.intersect(running.own()), fetch);
         }
+        self.dirty.insert(id);
     }
 
     /// Somebody will probably want a range.
@@ -171,8 +177,9 @@ impl Scheduler {
             return;
         };
         reclass(resource, &mut self.fetches);
-        let outlook =
-            Self::outlook(resource, self.now, &self.tunables, &self.origins, &self.fetches);
+        let own = resource.own_knobs(&self.tunables);
+        let knobs = own.as_ref().unwrap_or(&self.tunables);
+        let outlook = Self::outlook(resource, self.now, knobs, &self.origins, &self.fetches);
         let plan = match resource.transfer {
             _ if !resource.online || resource.fatal.is_some() => Plan::default(),
             Transfer::Ranges => plan(resource, &outlook),

@@ -76,7 +76,9 @@ pub(crate) fn plan(resource: &mut Resource, outlook: &Outlook<'_>) -> Plan {
     planner.blocked();
     planner.relieve();
     planner.foretold();
-    planner.hints();
+    if planner.resource.confined.is_none() {
+        planner.hints();
+    }
     planner.windows();
     planner.fills();
     let plan = planner.plan;

@@ -9,6 +9,7 @@ use crate::ids::{HintId, OriginId, ReaderId, ResourceId};
 use crate::sched::budget::Bucket;
 use crate::sched::cursors::{Cursor, Cursors, share};
 use crate::sched::estimator::Link;
+use crate::sched::event::Confined;
 use crate::sched::hedge::Late;
 use crate::sched::retry::Retries;
 use crate::sched::segment_map::SegmentMap;
@@ -123,6 +124,8 @@ pub(crate) struct Resource {
     pub(crate) hedges: u64,
     /// Whether a cursor left its place so lately that what runs there still has its grace.
     pub(crate) in_grace: bool,
+    /// How little can be kept of it, while that is so.
+    pub(crate) confined: Option<Confined>,
 }
 
 impl Resource {
@@ -159,6 +162,7 @@ impl Resource {
             late: Vec::new(),
             hedges: 0,
             in_grace: false,
+            confined: None,
         }
     }
 
@@ -248,6 +252,7 @@ impl Resource {
         let soon = (link.flow * SMALL_SECONDS) as u64;
         let soon = soon.min(config.max_window);
         config.enabled
+            && self.confined.is_none()
             && config.whole_file > 0
             && self.map.len().is_some_and(|len| len <= config.whole_file.max(soon))
     }

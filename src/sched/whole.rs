@@ -72,7 +72,7 @@ impl Scheduler {
         let Some((resource, running)) = found else {
             return;
         };
-        let window = self.tunables.readahead.max_window;
+        let window = resource.max_window(&self.tunables);
         let ahead = head.saturating_sub(furthest(resource));
         let waited_for = first_wait(resource).is_some();
         let paused = match running.paused {
@@ -93,7 +93,7 @@ impl Scheduler {
         let Some(resource) = self.resources.get(&id) else {
             return Vec::new();
         };
-        let window = self.tunables.readahead.max_window;
+        let window = resource.max_window(&self.tunables);
         let running = self.fetches.whole(id).map(|(_, running)| (running.head, running.paused));
         let mark = |reader| {
             let at = resource.cursors.one(reader).map_or(0, |cursor| cursor.position);
@@ -111,7 +111,7 @@ impl Scheduler {
 impl Resource {
     /// Whether a whole body at `head` may have to be paused.
     pub(super) fn is_past_mark(&self, head: u64, tunables: &Tunables) -> bool {
-        head.saturating_sub(furthest(self)) >= tunables.readahead.max_window
+        head.saturating_sub(furthest(self)) >= self.max_window(tunables)
     }
 }
 

@@ -126,7 +126,6 @@ impl Driver {
             cancel.cancel();
         }
         self.feed(Event::ResourceClosed { resource: id });
-        self.on_confined(id, None);
         resource.set_opened(OpenState::Failed(Error::Cancelled));
         if let Some(key) = resource.key.clone() {
             let shared = self.shared.clone();

@@ -1,18 +1,17 @@
 //! A resource whose disk refuses: reading goes on, and storing when it can.
 //!
-//! What the disk does not take is held in memory, within a window, and meanwhile the engine reads ahead a short
-//! way only. The disk is tried again after a while, less often the longer it refuses. Once it takes everything that
+//! What the disk does not take is held in memory, within a window, and meanwhile little of it is read ahead. The disk is tried again after a while, less often the longer it refuses. Once it takes everything that
 //! waited (the generation, the log, what is held), storing goes on. Listeners are told twice: when storing stops, and
 //! when it goes on.
 
 use super::{Kept, Room, Writer};
 use crate::byte_range::ByteRange;
 use crate::engine::resource::Resource;
-use crate::engine::shared::{Command, Shared};
+use crate::engine::shared::Shared;
 use crate::error::{Error, StorageError};
 use crate::events::SessionEvent;
 use crate::ids::{FetchId, ResourceId};
-use crate::sched::Event;
+use crate::sched::{Confined, Event};
 use crate::time::Micros;
 
 /// The pause between two tries grows to so many times the first one.
@@ -105,9 +104,9 @@ impl Kept {
             resource.events.emit(SessionEvent::StoreTrouble { error: error.clone() });
         }
         if self.is_holding() && !was_holding {
-            self.resource.set_held_for(Some(error));
-            let window = Some(shared.config.store.memory_window / AHEAD);
-            let _ = shared.command(Command::Confined { resource: self.resource.id, window });
+            let window = shared.config.store.memory_window / AHEAD;
+            let to = Some(Confined { window, error });
+            shared.sched(Event::Confined { resource: self.resource.id, to });
         }
     }
 
@@ -172,8 +171,7 @@ impl Kept {
         let Some(trouble) = &mut self.trouble else { return };
         if trouble.holding {
             trouble.holding = false;
-            self.resource.set_held_for(None);
-            let _ = shared.command(Command::Confined { resource: self.resource.id, window: None });
+            shared.sched(Event::Confined { resource: self.resource.id, to: None });
         }
         match &mut self.journal {
             Some(journal) if trouble.unproven && journal.is_durable() => {

@@ -2,9 +2,10 @@
 
 use super::{Fault, Sim, ms};
 use crate::byte_range::ByteRange;
+use crate::error::Error;
 use crate::ids::{HintId, OriginId, ReaderId, ResourceId};
 use crate::sched::Event;
-use crate::sched::event::Remedy;
+use crate::sched::event::{Confined, Remedy};
 use crate::sched::retry::Rng;
 use crate::time::Micros;
 
@@ -166,7 +167,7 @@ impl World {
     fn odd(&mut self) {
         let resource = ResourceId(1);
         let start = place(&mut self.choices, 0);
-        match self.choices.below(8) {
+        match self.choices.below(10) {
             0 => {
                 let playing = self.choices.below(2) == 0;
                 self.sim.tell(Event::PlayingChanged { resource, playing });
@@ -184,6 +185,11 @@ impl World {
             5 => {
                 let hint = self.hints.pop();
                 self.sim.tell(Event::HintWithdrawn { hint: hint.unwrap_or(HintId(0)) });
+            }
+            6 | 7 => {
+                let (window, error) = (self.choices.below(MIB), Error::UnknownLength);
+                let to = (self.choices.below(2) == 0).then_some(Confined { window, error });
+                self.sim.tell(Event::Confined { resource, to });
             }
             _ if self.fills.len() < 2 => {
                 let range = ByteRange::at(start, self.choices.below(8 * MIB)).until(LEN);

@@ -3,6 +3,7 @@
 mod blocked;
 mod cells;
 mod closing;
+mod confining;
 pub(super) mod drags;
 mod failing;
 mod filling;

@@ -203,6 +203,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("aside", include_str!("../aside.rs")),
     ("budget", include_str!("../budget.rs")),
     ("check", include_str!("../check.rs")),
+    ("confine", include_str!("../confine.rs")),
     ("cursors", include_str!("../cursors.rs")),
     ("estimator", include_str!("../estimator.rs")),
     ("event", include_str!("../event.rs")),

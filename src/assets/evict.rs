@@ -52,7 +52,7 @@ impl AssetStore {
     /// nothing more can go: incomplete assets before complete ones, then the least recently used. Pinned and
     /// open ones stay.
     ///
-    /// Engines do this by themselves. It looks at every asset's sizes, and reads logs only when something
+    /// Engines do this by themselves, when room may be short. It looks at every asset's sizes, and reads logs only when something
     /// must go. A store over its limits still opens and stores.
     ///
     /// # Errors
@@ -60,6 +60,7 @@ impl AssetStore {
     /// [`Error::Storage`]: a folder cannot be read. What cannot be removed is passed over.
     pub fn evict(&self) -> Result<Evicted, Error> {
         let (layout, config) = (&self.inner.layout, &self.inner.config);
+        let look = self.inner.room.look();
         self.sweep();
         let all = entries(layout)?;
         let mut bytes: u64 = all.iter().map(|entry| entry.allocated).sum();
@@ -80,7 +81,21 @@ impl AssetStore {
             }
         }
         done.within_limits = fits(bytes, assets);
+        // What it found free must still hold then: nobody looks before that is used up.
+        let free =
+            done.within_limits.then(|| (config.max_bytes - bytes, config.max_assets - assets));
+        self.inner.room.found(look, free);
         Ok(done)
+    }
+
+    /// [`evict`](Self::evict), unless there must still be room by what the last time found; then `None`, and not one file
+    /// is looked at.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub(crate) fn evict_if_short(&self) -> Result<Option<Evicted>, Error> {
+        if self.inner.room.is_enough() { Ok(None) } else { self.evict().map(Some) }
     }
 
     /// Removes the asset and the small object `key`, pinned or not, unless somebody has it open.

@@ -171,6 +171,8 @@ impl Journal {
         };
         let draft = Draft::new(header.clone(), 1, &[], &[]);
         self.log = Some(LogFile::create(self.disk(), &self.place.paths.map, &draft, durable)?);
+        self.place.store.room.asset();
+        self.place.store.room.log();
         self.header = Some(header);
         Ok(())
     }

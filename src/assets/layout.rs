@@ -184,8 +184,16 @@ pub(crate) enum Kind {
     Folder,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many places this thread has looked at.
+    pub(crate) static LOOKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// What is at `path`: `None` if nothing, an error if something else than `kind`, as a link.
 pub(crate) fn is_there(path: &Path, kind: Kind) -> Result<Option<Metadata>, StorageError> {
+    #[cfg(test)]
+    LOOKS.set(LOOKS.get() + 1);
     let meta = match path.symlink_metadata() {
         Ok(meta) => meta,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -13,7 +13,7 @@ use super::journal::Journal;
 use super::key::AssetKey;
 use super::layout::{AssetPaths, Durable, Kind, is_there, make_folder, open_file, sync_folder};
 use super::lock::{Hold, is_at};
-use super::log::Header;
+use super::log::{Header, RECORD_LEN};
 use super::recovery::{Piece, Recovery, recover};
 use crate::byte_range::ByteRange;
 use crate::error::StorageError;
@@ -221,11 +221,10 @@ pub(super) fn find(place: &Place) -> Result<Option<Recovery>, StorageError> {
 
 /// The log at `path`, if there is one.
 pub(super) fn read_log(path: &Path) -> Result<Option<Vec<u8>>, StorageError> {
-    if is_there(path, Kind::File)?.is_none() {
-        return Ok(None);
-    }
+    let Some(meta) = is_there(path, Kind::File)? else { return Ok(None) };
     let fail = |error| StorageError::new("reading a coverage log", error).at(path);
-    let mut log = Vec::new();
+    // With room for all of it: a listing reads thousands.
+    let mut log = Vec::with_capacity(meta.len().min(MAX_LOG) as usize + RECORD_LEN);
     File::open(path).and_then(|file| file.take(MAX_LOG).read_to_end(&mut log)).map_err(fail)?;
     Ok(Some(log))
 }

@@ -27,6 +27,7 @@ pub(crate) mod log_fuzz;
 mod logfile;
 mod objects;
 mod recovery;
+mod room;
 mod runs;
 mod verify;
 
@@ -48,6 +49,7 @@ use crate::error::{Error, StorageError};
 use crate::storage::disk::{Disk, system};
 use crate::sync::{Arc, AtomicBool, Ordering};
 use layout::{Durable, Kind, Layout, is_there, open_file, sync_folder};
+use room::Room;
 
 /// A folder of stored resources (assets), for looking after it: what is in it, and what goes.
 ///
@@ -83,6 +85,7 @@ struct Inner {
     opened: AtomicBool,
     /// The folder of a store that goes with its last user.
     temporary: Option<tempfile::TempDir>,
+    room: Room,
 }
 
 impl AssetStore {
@@ -123,7 +126,16 @@ impl AssetStore {
     fn on(layout: Layout, config: &StoreConfig, opened: bool) -> Self {
         let (config, boot) = (config.clone(), boot::boot_id(layout.root()));
         let opened = AtomicBool::new(opened);
-        Self { inner: Arc::new(Inner { layout, config, boot, opened, temporary: None }) }
+        Self {
+            inner: Arc::new(Inner {
+                layout,
+                config,
+                boot,
+                opened,
+                temporary: None,
+                room: Room::default(),
+            }),
+        }
     }
 
     /// The store in `dir` as a process sees it that runs under another boot of the system.
@@ -137,7 +149,14 @@ impl AssetStore {
     fn open_on(disk: Arc<dyn Disk>, boot: log::BootId, dir: &Path, config: &StoreConfig) -> Self {
         let layout = Layout::open(disk, dir).expect("a store");
         let opened = AtomicBool::new(true);
-        let inner = Inner { layout, config: config.clone(), boot, opened, temporary: None };
+        let inner = Inner {
+            layout,
+            config: config.clone(),
+            boot,
+            opened,
+            temporary: None,
+            room: Room::default(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -152,7 +171,8 @@ impl AssetStore {
         let layout = Layout::open(system(), folder.path())?;
         let (config, boot) = (config.clone(), boot::random());
         let opened = AtomicBool::new(true);
-        let inner = Inner { layout, config, boot, opened, temporary: Some(folder) };
+        let inner =
+            Inner { layout, config, boot, opened, temporary: Some(folder), room: Room::default() };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -112,7 +112,11 @@ impl Objects {
             sync_folder(disk, self.store.layout.root())?;
         }
         is_there(&path, Kind::File)?;
-        AtomicResource::new(&self.disk(), &path).write(&encode(key, meta, bytes))
+        let bytes = encode(key, meta, bytes);
+        AtomicResource::new(&self.disk(), &path).write(&bytes)?;
+        self.store.room.asset();
+        self.store.room.run(bytes.len() as u64);
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ mod lease;
 mod objects;
 #[cfg(unix)]
 mod power;
+mod room;
 mod verify;
 
 use std::fs::File;

@@ -194,7 +194,7 @@ impl Shared {
         }
         loop {
             let asked = self.room_asked.load(Ordering::Acquire);
-            if let Err(error) = self.store.evict() {
+            if let Err(error) = self.store.evict_if_short() {
                 tracing::warn!(%error, "the store could not be looked through for what may go");
             }
             let rest = self.room_asked.fetch_sub(asked, Ordering::AcqRel) - asked;

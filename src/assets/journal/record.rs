@@ -41,6 +41,7 @@ impl Journal {
             self.append(Record::Covered { range, crc, seq });
             self.seq = seq;
             self.unproven.push((piece, seq));
+            self.place.store.room.run(range.len());
         }
         if self.stalled && self.unproven.len() >= self.crowded {
             self.thin_out();
@@ -107,6 +108,7 @@ impl Journal {
         let Some(draft) = self.draft(None) else { return Ok(()) };
         let (disk, path) = (self.disk(), &self.place.paths.map);
         self.log = Some(LogFile::create(disk, path, &draft, self.place.sync())?);
+        self.place.store.room.log();
         self.renumber(draft.first);
         (self.unsaved, self.stalled) = (false, false);
         Ok(())

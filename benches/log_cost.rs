@@ -1,0 +1,156 @@
+//! What the coverage log costs: a download from loopback, and seeks, each with the log and without it, in turns.
+//!
+//! `cargo bench --features origin --bench log_cost [-- DIR]`; DIR is on the file system to measure, and should be a tmpfs for
+//! the log's own cost. On a disk its syncs come on top, so the rate at which the disk syncs is told beside it.
+//!
+//! "Without" is what happens when somebody else has the asset open: the bytes go to a file without a name on
+//! the same file system, and nothing is recorded.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use kithara_file::origin::{Content, Origin};
+use kithara_file::{AssetKey, AssetStore, Engine, Reader, Session, StoreConfig};
+
+const MIB: u64 = 1 << 20;
+/// Bytes of one download.
+const LEN: u64 = 256 * MIB;
+/// Pairs of downloads; the first one of all is not counted.
+const PAIRS: usize = 15;
+/// Pairs of seeks.
+const SEEKS: u64 = 1000;
+/// Between two seeks: further than read-ahead reaches, and over all of a resource that is never read whole.
+const STRIDE: u64 = 97 * MIB;
+
+fn main() {
+    // `cargo test` runs benches too, with this argument missing.
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return;
+    }
+    let dir = std::env::args().skip(1).find(|arg| !arg.starts_with("--"));
+    let dir = dir.unwrap_or_else(|| "/dev/shm".into());
+    let place = tempfile::Builder::new().prefix("log-cost-").tempdir_in(dir).expect("a folder");
+    println!("in {}: {:.0} syncs of 4 KiB a second", place.path().display(), sync_rate(&place));
+    download(place.path());
+    seeks(place.path());
+}
+
+fn sync_rate(place: &tempfile::TempDir) -> f64 {
+    const SYNCS: u32 = 100;
+    let mut file = tempfile::tempfile_in(place).expect("a file");
+    let started = Instant::now();
+    for _ in 0..SYNCS {
+        file.write_all(&[1; 4096]).and_then(|()| file.sync_data()).expect("synced");
+    }
+    f64::from(SYNCS) / started.elapsed().as_secs_f64()
+}
+
+/// A session of `url`, stored in `store`, or streamed without a log because `held` has the asset.
+fn open(store: &Path, url: &str, log: bool) -> (Session, Option<File>) {
+    let held = (!log).then(|| hold(store, url));
+    let engine = Engine::builder().store_dir(store).build().expect("the defaults are valid");
+    let session = engine.open_blocking(url).expect("the origin is there");
+    assert_eq!(session.is_stored(), log);
+    (session, held)
+}
+
+/// Locks the asset of `url` as another process would.
+fn hold(store: &Path, url: &str) -> File {
+    AssetStore::open(store, &StoreConfig::default()).expect("a store");
+    let id = AssetKey::for_url(&url.parse().expect("a URL")).id();
+    let shelf = store.join("assets").join(&id[..2]);
+    std::fs::create_dir_all(&shelf).expect("a folder");
+    let file = File::create(shelf.join(format!("{id}.lock"))).expect("a file");
+    file.lock().expect("nobody else has it");
+    file
+}
+
+fn download(place: &Path) {
+    let origin = Origin::builder().write_size(256 << 10).start();
+    origin.put("/file", Content::pattern(LEN));
+    let url = origin.url("/file");
+    let run = |log: bool| {
+        let store = tempfile::tempdir_in(place).expect("a folder");
+        let (session, _held) = open(store.path(), &url, log);
+        let mut reader = session.reader();
+        let started = Instant::now();
+        let len = std::io::copy(&mut reader, &mut std::io::sink()).expect("the origin is honest");
+        let read = started.elapsed();
+        assert_eq!(len, LEN);
+        session.close_blocking().expect("closed");
+        (read, started.elapsed())
+    };
+    run(true);
+    let mut pairs = Vec::new();
+    for n in 0..PAIRS {
+        // The order changes: whatever drifts meets both.
+        let first = run(n % 2 == 0);
+        let second = run(n % 2 != 0);
+        pairs.push(if n % 2 == 0 { (first, second) } else { (second, first) });
+    }
+    let rate = |time: f64| LEN as f64 / MIB as f64 / time;
+    for (what, pick) in [("read", 0), ("read and closed", 1)] {
+        let time = |(read, closed): (Duration, Duration)| {
+            if pick == 0 { read.as_secs_f64() } else { closed.as_secs_f64() }
+        };
+        let with = median(pairs.iter().map(|pair| time(pair.0)).collect());
+        let without = median(pairs.iter().map(|pair| time(pair.1)).collect());
+        let costs: Vec<f64> =
+            pairs.iter().map(|pair| (time(pair.0) / time(pair.1) - 1.0) * 100.0).collect();
+        println!(
+            "{what}: {:.0} MiB/s with the log, {:.0} without; of {PAIRS} pairs the median costs {:+.1} % (quartiles {:+.1} to {:+.1})",
+            rate(with),
+            rate(without),
+            quantile(costs.clone(), 0.5),
+            quantile(costs.clone(), 0.25),
+            quantile(costs, 0.75),
+        );
+    }
+}
+
+/// Seek to first byte in holes, in two sessions in turns.
+fn seeks(place: &Path) {
+    const HUGE: u64 = 1 << 40;
+    let origin = Origin::start();
+    let store = tempfile::tempdir_in(place).expect("a folder");
+    let session = |name: &str, log| {
+        origin.put(name, Content::pattern(HUGE));
+        open(store.path(), &origin.url(name), log)
+    };
+    let (with, without) = (session("/with", true), session("/without", false));
+    let mut readers = [with.0.reader(), without.0.reader()];
+    let mut times = [Vec::new(), Vec::new()];
+    for n in 1..=SEEKS {
+        for side in [n as usize % 2, 1 - n as usize % 2] {
+            times[side].push(seek(&mut readers[side], n * STRIDE));
+        }
+    }
+    let differences = times[0].iter().zip(&times[1]).map(|(a, b)| a - b).collect();
+    let [with, without] = times.map(median);
+    println!(
+        "seek to first byte: {:.0} us with the log, {:.0} without ({:+.1} %); of {SEEKS} pairs the median differs by {:+.1} us",
+        with * 1e6,
+        without * 1e6,
+        (with / without - 1.0) * 100.0,
+        median(differences) * 1e6,
+    );
+}
+
+fn seek(reader: &mut Reader, to: u64) -> f64 {
+    let mut byte = [0];
+    let started = Instant::now();
+    reader.seek(SeekFrom::Start(to)).expect("a seek does no I/O");
+    reader.read_exact(&mut byte).expect("the origin is honest");
+    started.elapsed().as_secs_f64()
+}
+
+fn median(values: Vec<f64>) -> f64 {
+    quantile(values, 0.5)
+}
+
+fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[((values.len() - 1) as f64 * part).round() as usize]
+}

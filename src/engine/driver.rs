@@ -163,6 +163,8 @@ impl Driver {
             | Event::GenerationChanged { resource, .. }
             | Event::Shrunk { resource, .. }
             | Event::Confined { resource, .. }
+            | Event::Bounded { resource, .. }
+            | Event::Shed { resource }
             | Event::ReaderOpened { resource, .. }
             | Event::Hinted { resource, .. }
             | Event::RateDeclared { resource, .. }

@@ -55,6 +55,12 @@ pub(crate) enum Job {
     Close { resource: ResourceId, discard: bool, done: watch::Sender<()> },
     /// Stored bytes could not be read back. The reader has withdrawn them: nobody is given them any more.
     Unreadable { resource: Arc<Resource>, range: ByteRange, error: StorageError },
+    /// Give these stored bytes back to the disk.
+    Shed {
+        resource: ResourceId,
+        #[expect(dead_code, reason = "nothing is bounded yet")]
+        ranges: Vec<ByteRange>,
+    },
     /// A barrier was synced, or failed to be.
     BarrierSynced { resource: ResourceId, synced: SyncedBarrier },
     /// Close everything and end.
@@ -192,6 +198,9 @@ impl Writer {
             Job::Restart { resource, notice } => self.restart(&resource, notice),
             Job::Close { resource, discard, done } => self.close(resource, discard, done),
             Job::Unreadable { resource, range, error } => self.unreadable(&resource, range, error),
+            Job::Shed { resource, .. } => {
+                self.shared.sched(Event::Bounded { resource, to: None });
+            }
             Job::BarrierSynced { resource, synced } => self.barrier_synced(resource, synced),
             Job::Shutdown => return false,
         }

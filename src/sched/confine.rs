@@ -59,25 +59,30 @@ impl Scheduler {
 impl Resource {
     /// The knobs for this resource, where they are not everybody's.
     pub(super) fn own_knobs(&self, tunables: &Tunables) -> Option<Tunables> {
-        let Confined { window, .. } = self.confined.as_ref()?;
+        let confined = self.confined.as_ref().map(|confined| (confined.window, confined.window));
+        let (window, request) = match (confined, self.bounded_knobs()) {
+            (Some((a, b)), Some((c, d))) => (a.min(c), b.min(d)),
+            (one, other) => one.or(other)?,
+        };
         let mut own = tunables.clone();
-        let most = |figure: &mut u64| *figure = (*figure).min(*window);
+        let most = |figure: &mut u64, most: u64| *figure = (*figure).min(most);
         let ahead = &mut own.readahead;
-        most(&mut ahead.initial_window);
-        most(&mut ahead.min_window);
-        most(&mut ahead.max_window);
+        most(&mut ahead.initial_window, window);
+        most(&mut ahead.min_window, window);
+        most(&mut ahead.max_window, window);
         ahead.whole_file = 0;
         let fetch = &mut own.fetch;
-        most(&mut fetch.demand_min);
-        most(&mut fetch.demand_max);
-        most(&mut fetch.segment_max);
+        most(&mut fetch.demand_min, request);
+        most(&mut fetch.demand_max, request);
+        most(&mut fetch.segment_max, request);
         Some(own)
     }
 
     /// The same figures, whoever they are.
     pub(super) fn max_window(&self, tunables: &Tunables) -> u64 {
         let confined = self.confined.as_ref().map_or(u64::MAX, |confined| confined.window);
-        tunables.readahead.max_window.min(confined)
+        let bounded = self.bounded_knobs().map_or(u64::MAX, |(window, _)| window);
+        tunables.readahead.max_window.min(confined).min(bounded)
     }
 
     /// Why nobody may wait for a whole range, if that is so.

@@ -34,6 +34,15 @@ pub(crate) enum Event {
     Shrunk { resource: ResourceId, range: ByteRange },
     /// Only so much of the resource can be kept from now on; `None`: as much as there is room for, again.
     Confined { resource: ResourceId, to: Option<Confined> },
+    /// Of this resource, and of all others of which that was said, no more than so many bytes are to be kept; `None`: as
+    /// many as come. Comes after it was opened.
+    Bounded { resource: ResourceId, to: Option<u64> },
+    /// What `Shed` asked for is done, as far as it could be; `Shrunk` came before for what went.
+    #[cfg_attr(
+        not(any(test, feature = "sim")),
+        expect(dead_code, reason = "nothing is bounded yet")
+    )]
+    Shed { resource: ResourceId },
 
     /// A reader exists from now on; its cursor is at `position`.
     ReaderOpened { resource: ResourceId, reader: ReaderId, position: u64 },
@@ -167,6 +176,9 @@ pub(crate) enum Action {
     FailResource { resource: ResourceId, error: Error },
     /// Send `Moved` once the reader's cursor is at or past `at`.
     SetRefill { reader: ReaderId, at: u64 },
+    /// Give these stored bytes back to the disk: sorted, apart from each other. `Shrunk` follows for each, then `Shed`; or
+    /// `Bounded` says that it cannot be done.
+    Shed { resource: ResourceId, ranges: Vec<ByteRange> },
     /// The known length is fully covered. At most once per generation.
     EndOfStream { resource: ResourceId },
 }

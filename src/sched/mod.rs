@@ -10,6 +10,7 @@
 //! | `plan`, `size` | which ranges are wanted now; the only place that invents ranges |
 //! | `whole` | the same for a server without ranges |
 //! | `confine` | what is not wanted while little can be kept |
+//! | `bound`, `shed` | what of a resource goes that is larger than its room |
 //! | `queue`, `priority` | in which order; the only door to `StartFetch` |
 //! | `admit` | what may start now |
 //! | `aside` | which read-ahead can wait while others need the link |
@@ -26,6 +27,7 @@
 
 mod admit;
 mod aside;
+mod bound;
 mod budget;
 mod check;
 mod confine;
@@ -51,6 +53,7 @@ mod retry;
 mod runs;
 mod scrub;
 mod segment_map;
+mod shed;
 #[cfg(any(test, feature = "sim"))]
 #[cfg_attr(not(test), expect(dead_code, reason = "the bench needs less of it than the tests"))]
 pub(crate) mod sim;
@@ -153,6 +156,8 @@ impl Scheduler {
             }
             Event::Shrunk { resource, range } => self.on_shrunk(resource, range),
             Event::Confined { resource, to } => self.on_confined(resource, to, out),
+            Event::Bounded { resource, to } => self.on_bounded(resource, to),
+            Event::Shed { resource } => self.on_shed(resource),
             Event::ReaderOpened { resource, reader, position } => {
                 self.on_reader_opened(resource, reader, position);
             }

@@ -94,6 +94,7 @@ impl Scheduler {
         {
             self.dirty.insert(resource_id);
         }
+        self.look_at_bound(resource_id);
         if first {
             self.stop_loser(id, out);
         }

@@ -173,6 +173,7 @@ impl Scheduler {
     pub(super) fn replan(&mut self, id: ResourceId, out: &mut Vec<Action>) {
         self.drop_met_demands(id);
         self.find_late(id, out);
+        self.keep_within_bound(id, out);
         let Some(resource) = self.resources.get_mut(&id) else {
             return;
         };

@@ -75,12 +75,17 @@ pub(crate) fn plan(resource: &mut Resource, outlook: &Outlook<'_>) -> Plan {
     let mut planner = Planner { resource, outlook, plan: Plan::default() };
     planner.blocked();
     planner.relieve();
-    planner.foretold();
-    if planner.resource.confined.is_none() {
+    let full = planner.resource.is_full();
+    if !full {
+        planner.foretold();
+    }
+    if !full && planner.resource.confined.is_none() {
         planner.hints();
     }
     planner.windows();
-    planner.fills();
+    if !full {
+        planner.fills();
+    }
     let plan = planner.plan;
     resource.watch = plan.watch;
     resource.queued = plan.segments.iter().map(|segment| segment.range).collect();
@@ -254,10 +259,15 @@ impl Planner<'_> {
         }
     }
 
-    /// Nobody needs to tell where he is.
+    /// Nobody needs to tell where he is, unless that makes room.
     fn rest_all(&mut self) {
         let active = self.resource.cursors.active();
-        self.plan.refills.extend(active.into_iter().map(|reader| (reader, u64::MAX)));
+        let step = self.resource.telling_step();
+        let mark = |reader| {
+            let at = self.resource.cursors.one(reader).map_or(0, |cursor| cursor.position);
+            step.map_or(u64::MAX, |step| at.saturating_add(step))
+        };
+        self.plan.refills.extend(active.into_iter().map(|reader| (reader, mark(reader))));
     }
 
     /// The next segment of one cursor's window, and the mark where to think again.
@@ -273,10 +283,15 @@ impl Planner<'_> {
         }
         if window.here {
             let mark = size::refill_mark(window, gap, filling && !small);
+            let step = self.resource.telling_step();
+            let mark = step.map_or(mark, |step| mark.min(at.saturating_add(step)));
             self.plan.refills.push((window.reader, mark));
         }
         let last = self.stream(window).map_or(0, |stream| stream.last_size);
-        if filling && let Next::Gap(gap) = self.next(reach, last) {
+        if filling
+            && !self.resource.is_full()
+            && let Next::Gap(gap) = self.next(reach, last)
+        {
             self.ahead_in(gap, window);
         }
     }

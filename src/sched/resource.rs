@@ -6,6 +6,7 @@ use crate::byte_range::ByteRange;
 use crate::config::{ReadaheadConfig, Tunables};
 use crate::error::Error;
 use crate::ids::{HintId, OriginId, ReaderId, ResourceId};
+use crate::sched::bound::Bound;
 use crate::sched::budget::Bucket;
 use crate::sched::cursors::{Cursor, Cursors, share};
 use crate::sched::estimator::Link;
@@ -126,6 +127,8 @@ pub(crate) struct Resource {
     pub(crate) in_grace: bool,
     /// How little can be kept of it, while that is so.
     pub(crate) confined: Option<Confined>,
+    /// How much of it is to be kept.
+    pub(crate) bound: Bound,
 }
 
 impl Resource {
@@ -163,6 +166,7 @@ impl Resource {
             hedges: 0,
             in_grace: false,
             confined: None,
+            bound: Bound::default(),
         }
     }
 

@@ -4,6 +4,7 @@ use super::{Driver, Known, Running};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::byte_range::ByteRange;
 use crate::engine::fetch::{self, Order, Stop};
 use crate::engine::open;
 use crate::engine::resource::{OpenState, Resource};
@@ -46,6 +47,7 @@ impl Driver {
                     reader.refill_at.store(at, Ordering::Release);
                 }
             }
+            Action::Shed { resource, ranges } => self.shed(resource, ranges),
             Action::EndOfStream { resource } => self.end_of_stream(resource),
         }
     }
@@ -101,6 +103,10 @@ impl Driver {
         } else if changed {
             self.void.insert(id);
         }
+    }
+
+    fn shed(&mut self, resource: ResourceId, ranges: Vec<ByteRange>) {
+        let _ = self.shared.job(Job::Shed { resource, ranges });
     }
 
     fn end_of_stream(&mut self, id: ResourceId) {

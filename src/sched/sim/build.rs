@@ -189,7 +189,7 @@ impl<P: Policy> Sim<P> {
             Happening::Arrived(_) | Happening::Answer(_) | Happening::Head(_) => false,
             Happening::Chunk(..) | Happening::Acked(..) | Happening::Wire(_) => false,
             Happening::Ended(..) | Happening::Step(_) | Happening::Room => true,
-            Happening::Spare(_) | Happening::SpareGone(_) => true,
+            Happening::Spare(_) | Happening::SpareGone(_) | Happening::Shed(..) => true,
         });
     }
 

@@ -54,6 +54,9 @@ pub(crate) const fn ms(n: u64) -> Micros {
     Micros::from_millis(n)
 }
 
+/// How long the disk takes to take bytes back.
+const SYNC: Micros = ms(10);
+
 /// One request that was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Request {
@@ -98,6 +101,8 @@ enum Happening {
     Spare(SpareId),
     /// One that nobody has used is closed.
     SpareGone(SpareId),
+    /// The disk has taken stored bytes back.
+    Shed(ResourceId, Vec<ByteRange>),
 }
 
 /// What was counted.
@@ -221,6 +226,7 @@ impl<P: Policy> Sim<P> {
             Happening::Wire(wire) => self.wire(wire),
             Happening::Spare(spare) => self.spare_made(spare),
             Happening::SpareGone(spare) => self.spare_gone(spare),
+            Happening::Shed(resource, ranges) => self.shed(resource, ranges),
         }
     }
 
@@ -242,6 +248,9 @@ impl<P: Policy> Sim<P> {
             }
             Action::FailResource { resource, error } => self.fail_resource(resource, error),
             Action::SetRefill { reader, at } => self.set_refill(reader, at),
+            Action::Shed { resource, ranges } => {
+                self.later(self.now + SYNC, Happening::Shed(resource, ranges));
+            }
             Action::EndOfStream { resource } => {
                 self.counts.ends += 1;
                 let store = &self.stores[&resource];

@@ -108,6 +108,17 @@ impl<P: Policy> Sim<P> {
         self.tell(Event::Shrunk { resource: ResourceId(1), range });
     }
 
+    /// What the scheduler gave up is gone.
+    pub(super) fn shed(&mut self, resource: ResourceId, ranges: Vec<ByteRange>) {
+        for range in ranges {
+            if let Some(store) = self.stores.get_mut(&resource) {
+                store.lose(range);
+            }
+            self.tell(Event::Shrunk { resource, range });
+        }
+        self.tell(Event::Shed { resource });
+    }
+
     /// The first resource is another one from now on.
     pub(crate) fn change_generation(&mut self, len: u64) {
         let resource = ResourceId(1);

@@ -1,6 +1,7 @@
 //! Behaviour of the scheduler on the simulated link, one situation a file.
 
 mod blocked;
+mod bounding;
 mod cells;
 mod closing;
 mod confining;

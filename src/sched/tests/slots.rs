@@ -201,6 +201,7 @@ fn p8_tunables_change_while_running() {
 const SOURCES: &[(&str, &str)] = &[
     ("admit", include_str!("../admit.rs")),
     ("aside", include_str!("../aside.rs")),
+    ("bound", include_str!("../bound.rs")),
     ("budget", include_str!("../budget.rs")),
     ("check", include_str!("../check.rs")),
     ("confine", include_str!("../confine.rs")),
@@ -226,6 +227,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("runs", include_str!("../runs.rs")),
     ("scrub", include_str!("../scrub.rs")),
     ("segment_map", include_str!("../segment_map.rs")),
+    ("shed", include_str!("../shed.rs")),
     ("size", include_str!("../size.rs")),
     ("spare", include_str!("../spare.rs")),
     ("timer", include_str!("../timer.rs")),

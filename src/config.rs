@@ -54,8 +54,8 @@ pub struct ReadaheadConfig {
     /// Smallest window of a steady reader, in bytes. Default 2 MiB.
     /// Larger wastes more when the user leaves early; smaller runs dry on a slow link.
     pub min_window: u64,
-    /// Largest window after steady reading, in bytes. Default 64 MiB. Also the most that one
-    /// reader can waste by stopping early.
+    /// Largest window after steady reading, in bytes, of all readers of a resource together. Default 64 MiB. Also
+    /// the most that can be wasted by stopping early. Smaller, several readers have fewer seconds each.
     pub max_window: u64,
     /// Read-ahead right after a far seek, in time of media. Default 10 s.
     pub start: Duration,

@@ -5,12 +5,12 @@
 //! nothing can go, read-ahead, hints and fills rest, and blocked reads alone are served.
 
 use crate::byte_range::ByteRange;
-use crate::config::Tunables;
 use crate::error::{Error, StorageError};
 use crate::ids::{FetchId, ReaderId, ResourceId};
 use crate::sched::Scheduler;
 use crate::sched::event::Action;
-use crate::sched::inflight::{Fetch, Inflight};
+use crate::sched::inflight::Fetch;
+use crate::sched::plan::Outlook;
 use crate::sched::resource::Resource;
 use crate::sched::segment_map::{Piece, SegmentState};
 use crate::sched::shed::{Cursor, victims};
@@ -114,7 +114,9 @@ impl Scheduler {
         let have = resource.map.covered_bytes();
         resource.bound.full = have > percent(room, HIGH);
         if resource.bound.full && !resource.bound.shedding {
-            let kept = kept(resource, self.now, &self.tunables, &self.fetches);
+            let outlook =
+                Self::outlook(resource, self.now, &self.tunables, &self.origins, &self.fetches);
+            let kept = kept(resource, &outlook);
             let step = (room / STEP).min(LARGEST_STEP);
             let excess = have - percent(room, LOW);
             let ranges = victims(&covered(resource), &kept, &cursors(resource), step, excess);
@@ -192,14 +194,9 @@ fn cursors(resource: &Resource) -> Vec<Cursor> {
 }
 
 /// What stays: what is there in front of each cursor without a hole, whatever is wanted, and the edges of what is on its way.
-fn kept(
-    resource: &Resource,
-    now: crate::time::Micros,
-    tunables: &Tunables,
-    fetches: &Inflight,
-) -> Vec<ByteRange> {
-    let own = resource.own_knobs(tunables);
-    let config = &own.as_ref().unwrap_or(tunables).readahead;
+fn kept(resource: &Resource, outlook: &Outlook<'_>) -> Vec<ByteRange> {
+    let own = resource.own_knobs(outlook.tunables);
+    let config = &own.as_ref().unwrap_or(outlook.tunables).readahead;
     let mut kept: Vec<ByteRange> = cursors(resource)
         .into_iter()
         .map(|cursor| {
@@ -208,13 +205,15 @@ fn kept(
             rest.until(hole)
         })
         .collect();
-    kept.extend(resource.windows(now, config).into_iter().map(|window| window.range));
+    kept.extend(
+        resource.windows(outlook.now, config, &outlook.link).into_iter().map(|window| window.range),
+    );
     kept.extend(resource.cursors.demands().map(|(_, demand)| demand.range));
     kept.extend(resource.hints.values().map(|hint| hint.range));
     let edge = |(_, fetch): (FetchId, &Fetch)| {
         let end = if fetch.whole { fetch.head.saturating_add(EDGE) } else { fetch.body_end };
         ByteRange::new(fetch.head.saturating_sub(EDGE), end.max(fetch.head))
     };
-    kept.extend(fetches.all().filter(|(_, fetch)| fetch.resource == resource.id).map(edge));
+    kept.extend(outlook.fetches.all().filter(|(_, fetch)| fetch.resource == resource.id).map(edge));
     kept
 }

@@ -16,6 +16,7 @@ impl Scheduler {
             self.check_map(resource)?;
             self.check_queue(resource)?;
             self.check_demands(resource)?;
+            self.check_windows(resource)?;
         }
         self.check_fetches()
     }
@@ -104,6 +105,20 @@ impl Scheduler {
             }
         }
         Ok(())
+    }
+
+    /// All windows together are within the budget.
+    fn check_windows(&self, resource: &Resource) -> Result<(), String> {
+        let own = resource.own_knobs(&self.tunables);
+        let knobs = own.as_ref().unwrap_or(&self.tunables);
+        let outlook = Self::outlook(resource, self.now, knobs, &self.origins, &self.fetches);
+        let config = &knobs.readahead;
+        let windows = resource.windows(self.now, config, &outlook.link);
+        let sum: u64 = windows.iter().map(|window| window.size).sum();
+        match sum <= config.max_window {
+            true => Ok(()),
+            false => Err(format!("{}: {sum} bytes are to be read ahead", resource.id)),
+        }
     }
 
     fn check_fetches(&self) -> Result<(), String> {

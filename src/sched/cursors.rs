@@ -11,9 +11,6 @@ use crate::sched::scrub::Scrub;
 use crate::sched::window::{Consumption, Stream};
 use crate::time::Micros;
 
-/// What the most recently used cursor keeps of the window when others are there too, in percent.
-const PRIMARY_SHARE: u64 = 70;
-
 /// A wait.
 #[derive(Debug, Clone)]
 pub(crate) struct Demand {
@@ -246,33 +243,11 @@ impl Cursor {
     }
 }
 
-/// What the cursor that was used `rank`-th most recently of `count` gets of a window of `whole`
-/// bytes: the window belongs to the resource, its cursors share it.
-pub(crate) fn share(whole: u64, rank: usize, count: usize, least: u64) -> u64 {
-    if count <= 1 {
-        return whole;
-    }
-    let primary = (u128::from(whole) * u128::from(PRIMARY_SHARE) / 100) as u64;
-    match rank {
-        0 => primary,
-        _ => ((whole - primary) / (count as u64 - 1)).max(least.min(whole)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const MIB: u64 = 1 << 20;
-
-    #[test]
-    fn p4_the_window_is_shared_among_cursors() {
-        assert_eq!(share(100, 0, 1, 10), 100);
-        assert_eq!(share(100, 0, 3, 10), 70);
-        assert_eq!(share(100, 1, 3, 10), 15);
-        assert_eq!(share(100, 2, 3, 40), 40);
-        assert_eq!(share(20, 1, 2, 40), 20);
-    }
 
     #[test]
     fn p4_a_move_within_the_stream_goes_on_and_a_far_one_begins_anew() {

@@ -109,7 +109,7 @@ pub(crate) fn unwanted(
 /// Whether a cursor's window, a wait or a hint holds something of `rest`.
 fn is_wanted(resource: &Resource, rest: ByteRange, outlook: &Outlook<'_>) -> bool {
     let config = &outlook.tunables.readahead;
-    let windows = resource.windows(outlook.now, config);
+    let windows = resource.windows(outlook.now, config, &outlook.link);
     if resource.is_small(outlook.tunables, &outlook.link) && !windows.is_empty() {
         return true;
     }

@@ -22,7 +22,8 @@
 //! | `hedge` | which fetch is late, and whether another one is sent beside it |
 //! | `overtake` | whose the bytes are when a new fetch begins within a running one |
 //! | `failure`, `retry` | what failed, and when to try again |
-//! | `segment_map`, `inflight`, `cursors`, `runs`, `window`, `estimator`, `timer` | the state behind it |
+//! | `window`, `share` | how far each reader reads ahead, and what it gets of the budget of all |
+//! | `segment_map`, `inflight`, `cursors`, `runs`, `estimator`, `timer` | the state behind it |
 //! | `check`, `view` | whether the state is sound; what of it is shown |
 
 mod admit;
@@ -53,6 +54,7 @@ mod retry;
 mod runs;
 mod scrub;
 mod segment_map;
+mod share;
 mod shed;
 #[cfg(any(test, feature = "sim"))]
 #[cfg_attr(not(test), expect(dead_code, reason = "the bench needs less of it than the tests"))]

@@ -15,8 +15,9 @@ use crate::sched::event::Class;
 use crate::sched::inflight::Inflight;
 use crate::sched::judge::{Verdict, wait_or_open};
 use crate::sched::queue::Segment;
-use crate::sched::resource::{Hint, Resource, Window};
+use crate::sched::resource::{Hint, Resource};
 use crate::sched::segment_map::SegmentState;
+use crate::sched::share::Window;
 use crate::sched::size;
 use crate::sched::window::Stream;
 use crate::time::Micros;
@@ -155,7 +156,7 @@ impl Planner<'_> {
             Some(stream) if stream.hurried && !stream.confirmed => size::scrubbing(self.outlook),
             Some(stream) => {
                 let on = stream.confirmed && self.goes_on(at);
-                size::blocked(stream.last_size, on, self.outlook)
+                size::blocked(stream.last_size, on, self.most(reader), self.outlook)
             }
             None => size::first(self.outlook),
         };
@@ -171,6 +172,13 @@ impl Planner<'_> {
             self.plan.segments.iter().map(|s| s.range.start).filter(|start| *start > at).min();
         let range = hole.until(next.unwrap_or(u64::MAX));
         self.want(range, Class::Blocked, since, Some(reader));
+    }
+
+    /// The most that one request for a blocked read of `reader` asks for: more would be read-ahead beyond the budget.
+    fn most(&self, reader: ReaderId) -> u64 {
+        let others = |window: &&Window| window.reader != reader || !window.here;
+        let theirs: u64 = self.windows_now().iter().filter(others).map(|window| window.size).sum();
+        self.outlook.tunables.readahead.max_window.saturating_sub(theirs)
     }
 
     /// Whether a read at `at` goes on from what is there; it may also have jumped ahead in its window.
@@ -206,7 +214,8 @@ impl Planner<'_> {
     }
 
     fn windows_now(&self) -> Vec<Window> {
-        self.resource.windows(self.outlook.now, &self.outlook.tunables.readahead)
+        let config = &self.outlook.tunables.readahead;
+        self.resource.windows(self.outlook.now, config, &self.outlook.link)
     }
 
     fn hints(&mut self) {

@@ -8,13 +8,12 @@ use crate::error::Error;
 use crate::ids::{HintId, OriginId, ReaderId, ResourceId};
 use crate::sched::bound::Bound;
 use crate::sched::budget::Bucket;
-use crate::sched::cursors::{Cursor, Cursors, share};
+use crate::sched::cursors::{Cursor, Cursors};
 use crate::sched::estimator::Link;
 use crate::sched::event::Confined;
 use crate::sched::hedge::Late;
 use crate::sched::retry::Retries;
 use crate::sched::segment_map::SegmentMap;
-use crate::sched::window::Stream;
 use crate::time::Micros;
 
 /// A resource that the link brings within so many seconds is small, whatever the configuration says.
@@ -36,50 +35,6 @@ pub(crate) struct Hint {
     pub(crate) range: ByteRange,
     /// By when.
     pub(crate) deadline: Option<Micros>,
-}
-
-/// The window of a cursor that has read something.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Window {
-    /// Whose.
-    pub(crate) reader: ReaderId,
-    /// Whether its reader is the most recently used one.
-    pub(crate) primary: bool,
-    /// Whether its reader is there, and not elsewhere in turns.
-    pub(crate) here: bool,
-    /// How fast it is consumed.
-    pub(crate) rate: Option<f64>,
-    /// From the cursor on, clipped to the length.
-    pub(crate) range: ByteRange,
-    /// Its size before clipping, in bytes.
-    pub(crate) size: u64,
-    /// Whether its reader went on from where it began.
-    pub(crate) settled: bool,
-    /// Where its run began, if it grows with what is read since then.
-    pub(crate) grows_from: Option<u64>,
-}
-
-/// One run of a reader.
-struct RunOf<'a> {
-    stream: &'a Stream,
-    position: u64,
-    rate: Option<f64>,
-}
-
-/// How fast the reader of `runs` consumes all of them together, if that is known.
-fn total(runs: &[RunOf<'_>]) -> Option<f64> {
-    runs.iter().map(|run| run.rate).sum()
-}
-
-/// The part of its reader that `run` has, and how fast it is consumed if its reader consumes `total`. Runs share as they
-/// are consumed, and evenly until that is known.
-fn part(runs: &[RunOf<'_>], run: &RunOf<'_>, together: Option<f64>) -> (f64, Option<f64>) {
-    let observed = total(runs).filter(|sum| *sum > 0.0);
-    let part = match observed.zip(run.rate) {
-        Some((sum, rate)) => rate / sum,
-        None => 1.0 / runs.len() as f64,
-    };
-    (part, together.map(|rate| rate * part))
 }
 
 /// One open resource.
@@ -176,56 +131,6 @@ impl Resource {
             Some(rate) => Some(rate as f64),
             None => cursor.consumption.rate(),
         }
-    }
-
-    /// The windows of all cursors that have read something, the most recently used first, each with those of the runs
-    /// that its reader reads in turns.
-    pub(crate) fn windows(&self, now: Micros, config: &ReadaheadConfig) -> Vec<Window> {
-        let active = self.cursors.active();
-        let count = active.len();
-        let mut windows = Vec::with_capacity(count);
-        for (rank, reader) in active.into_iter().enumerate() {
-            let Some(cursor) = self.cursors.one(reader) else { continue };
-            let runs = self.runs(cursor);
-            let total = self.declared.map(|rate| rate as f64).or_else(|| total(&runs));
-            let own = |run: &RunOf<'_>| run.stream.window(now, run.position, total, config);
-            let whole = runs.iter().map(own).max().unwrap_or(0);
-            let whole = share(whole, rank, count, config.initial_window);
-            for (nth, run) in runs.iter().enumerate() {
-                let (part, rate) = part(&runs, run, total);
-                let size = ((whole as f64 * part) as u64).max(config.initial_window.min(whole));
-                let range = ByteRange::at(run.position, size).until(self.map.end());
-                let settled = run.stream.confirmed;
-                let grows_from = (settled && rate.is_none()).then_some(run.stream.start);
-                let (primary, here) = (rank == 0, nth == 0);
-                windows.push(Window {
-                    reader,
-                    primary,
-                    here,
-                    rate,
-                    range,
-                    size,
-                    settled,
-                    grows_from,
-                });
-            }
-        }
-        windows
-    }
-
-    /// The run that the reader is in, and those that it reads in turns with that.
-    fn runs<'a>(&self, cursor: &'a Cursor) -> Vec<RunOf<'a>> {
-        let here = cursor.stream.as_ref().map(|stream| RunOf {
-            stream,
-            position: cursor.position,
-            rate: cursor.consumption.rate(),
-        });
-        let others = cursor.runs.in_use().map(|run| RunOf {
-            stream: &run.stream,
-            position: run.position,
-            rate: run.consumption.rate(),
-        });
-        here.into_iter().chain(others).collect()
     }
 
     /// How far ahead of its cursor a reader may jump without leaving its run, in bytes: its window, and
@@ -414,49 +319,5 @@ mod tests {
         assert_eq!(reach(&resource, MIB), config.initial_window + MIB);
         resource.cursors.moved(READER, 50 * MIB, 0, true, Micros(0), &config);
         assert_eq!(reach(&resource, 50 * MIB), config.initial_window, "nothing is there");
-    }
-
-    #[test]
-    fn p4_only_a_reader_that_goes_on_at_an_unknown_rate_has_a_growing_window() {
-        let config = ReadaheadConfig::default();
-        let mut resource = resource(Some(100 * MIB));
-        let grows = |resource: &Resource| {
-            let windows = resource.windows(Micros(0), &config);
-            windows.iter().map(|window| (window.settled, window.grows_from)).collect::<Vec<_>>()
-        };
-        resource.cursors.moved(READER, 7, 0, true, Micros(0), &config);
-        assert_eq!(grows(&resource), [(false, None)]);
-        resource.cursors.moved(READER, 9, 0, true, Micros(0), &config);
-        assert_eq!(grows(&resource), [(true, Some(7))]);
-        resource.declared = Some(500_000);
-        assert_eq!(grows(&resource), [(true, None)]);
-    }
-
-    #[test]
-    fn p1_the_window_of_the_reader_that_read_last_is_the_primary_one() {
-        let config = ReadaheadConfig::default();
-        let mut resource = resource(Some(100 * MIB));
-        resource.cursors.open(ReaderId(2), 0);
-        for reader in [READER, ReaderId(2)] {
-            resource.cursors.moved(reader, 7, 0, true, Micros(0), &config);
-        }
-        let windows = resource.windows(Micros(0), &config);
-        let primary: Vec<_> = windows.iter().map(|w| (w.reader.0, w.primary)).collect();
-        assert_eq!(primary, [(2, true), (1, false)]);
-    }
-
-    #[test]
-    fn p4_runs_have_the_parts_of_a_window_that_they_are_consumed_by() {
-        let stream = Stream::begin(0, Micros(0), &ReadaheadConfig::default());
-        let parts = |rates: &[Option<f64>]| {
-            let run = |rate: &Option<f64>| RunOf { stream: &stream, position: 0, rate: *rate };
-            let runs: Vec<_> = rates.iter().map(run).collect();
-            runs.iter().map(|run| part(&runs, run, Some(8e5))).collect::<Vec<_>>()
-        };
-        let of = |part: f64| (part, Some(8e5 * part));
-        assert_eq!(parts(&[Some(3e5), Some(1e5)]), [of(0.75), of(0.25)]);
-        assert_eq!(parts(&[Some(3e5), None]), [of(0.5); 2], "one is not known yet");
-        assert_eq!(parts(&[Some(0.0); 2]), [of(0.5); 2], "nobody reads");
-        assert_eq!(parts(&[Some(3e5)]), [of(1.0)]);
     }
 }

@@ -3,7 +3,7 @@
 use crate::byte_range::ByteRange;
 use crate::config::Tunables;
 use crate::sched::plan::Outlook;
-use crate::sched::resource::Window;
+use crate::sched::share::Window;
 
 /// Read-ahead ends at multiples of that, in bytes: content networks keep slices of 1 MiB.
 const SLICE: u64 = 1 << 20;
@@ -52,12 +52,12 @@ pub(crate) fn scrubbing(outlook: &Outlook<'_>) -> u64 {
 }
 
 /// A request for a blocked read whose stream last asked for `last` bytes: one that runs dry while
-/// `reading_on` goes on doubling, up to the largest window: more would be read-ahead beyond it.
-pub(crate) fn blocked(last: u64, reading_on: bool, outlook: &Outlook<'_>) -> u64 {
+/// `reading_on` goes on doubling, up to `most`.
+pub(crate) fn blocked(last: u64, reading_on: bool, most: u64, outlook: &Outlook<'_>) -> u64 {
     let config = &outlook.tunables.readahead;
     let first = first(outlook);
     match config.enabled && reading_on {
-        true => ahead(last, outlook).min(config.max_window.max(first)),
+        true => ahead(last, outlook).min(most.max(first)),
         false => first,
     }
 }
@@ -150,19 +150,15 @@ mod tests {
         assert_eq!(with(2.5e6, 80, |outlook| ahead(0, outlook)), 400_000);
         assert_eq!(with(2.5e6, 80, |outlook| ahead(400_000, outlook)), 800_000);
         assert_eq!(with(2.5e6, 80, |outlook| ahead(3_000_000, outlook)), 3_750_000);
-        assert_eq!(with(2.5e6, 80, |outlook| blocked(800_000, true, outlook)), 1_600_000);
-        assert_eq!(with(2.5e6, 80, |outlook| blocked(800_000, false, outlook)), 400_000);
+        assert_eq!(with(2.5e6, 80, |outlook| blocked(800_000, true, u64::MAX, outlook)), 1_600_000);
+        assert_eq!(with(2.5e6, 80, |outlook| blocked(800_000, false, u64::MAX, outlook)), 400_000);
     }
 
     #[test]
     fn p4_a_read_that_runs_dry_asks_for_no_more_than_the_largest_window() {
-        let mut tunables = Tunables::default();
-        tunables.readahead.max_window = 500_000;
-        let asked = |last| tuned(&tunables, 2.5e6, 80, |outlook| blocked(last, true, outlook));
-        assert_eq!((asked(0), asked(400_000)), (400_000, 500_000));
-        tunables.readahead.max_window = 300_000;
-        let asked = |last| tuned(&tunables, 2.5e6, 80, |outlook| blocked(last, true, outlook));
-        assert_eq!(asked(300_000), 400_000, "the first request is as large as ever");
+        let asked = |last, most| with(2.5e6, 80, |outlook| blocked(last, true, most, outlook));
+        assert_eq!((asked(0, 500_000), asked(400_000, 500_000)), (400_000, 500_000));
+        assert_eq!(asked(300_000, 300_000), 400_000, "the first request is as large as ever");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::byte_range::ByteRange;
 use crate::ids::{OriginId, ResourceId};
 use crate::sched::Scheduler;
+use crate::sched::admit::Origin;
 use crate::sched::event::{Estimate, ResourceView};
 use crate::sched::resource::{Resource, Transfer};
 use crate::sched::segment_map::{Piece, SegmentState};
@@ -13,7 +14,9 @@ impl Scheduler {
         let Some(resource) = self.resources.get(&resource) else {
             return ResourceView::default();
         };
-        let windows = resource.windows(self.now, &self.tunables.readahead);
+        let origin = self.origins.get(&resource.origin);
+        let link = origin.map_or_else(|| Origin::default().link(), Origin::link);
+        let windows = resource.windows(self.now, &self.tunables.readahead, &link);
         ResourceView {
             in_flight: self.in_flight(resource),
             wanted: wanted(resource),

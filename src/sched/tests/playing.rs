@@ -1,6 +1,7 @@
 //! Playing on: read-ahead keeps in front of the reader, and no further than it should.
 
 use super::{KIB, MIB, cancelled, fast, ranges};
+use crate::byte_range::ByteRange;
 use crate::ids::{Lane, OriginId, ResourceId};
 use crate::sched::sim::{Sim, ms};
 use crate::sched::{Action, Class, Event};
@@ -209,7 +210,7 @@ fn p4_a_refill_mark_is_set_before_the_data_ends() {
 
 #[test]
 fn p4_a_second_reader_shares_the_window_and_its_read_ahead_is_secondary() {
-    let mut sim = fast();
+    let mut sim = fast().tuned(|tunables| tunables.readahead.max_window = 16 * MIB);
     sim.tell(Event::RateDeclared { resource: ResourceId(1), bytes_per_second: Some(RATE) });
     let (film, other) = (sim.open_reader(0), sim.open_reader(128 * MIB));
     sim.play(other, RATE);
@@ -219,8 +220,40 @@ fn p4_a_second_reader_shares_the_window_and_its_read_ahead_is_secondary() {
     assert_eq!(sim.waits_from(other, STARTED), []);
     assert!(sim.requests.iter().any(|request| request.class == Class::Secondary));
     let ahead = sim.stored() - sim.position(film) - (sim.position(other) - 128 * MIB);
-    assert!(ahead < 30_000_000 + 2 * MIB, "one budget, not two: {ahead}");
+    assert!(ahead < 16 * MIB + MIB, "one budget, not two: {ahead}");
     assert_eq!(cancelled(&sim), []);
+}
+
+/// Each reader's share lasts as long as the others', whoever moved last.
+#[test]
+fn p4_who_consumes_faster_has_more_of_the_budget() {
+    let mut sim = fast().tuned(|tunables| tunables.readahead.max_window = 8 * MIB);
+    let (fast, slow) = (sim.open_reader(0), sim.open_reader(128 * MIB));
+    sim.play(fast, 3_000_000);
+    sim.play(slow, 300_000);
+    sim.run_for(ms(20_000));
+    let stalls = sim.waits_from(fast, ms(5000)).len() + sim.waits_from(slow, ms(5000)).len();
+    assert_eq!(stalls, 0);
+    let has = |reader, bytes| sim.has(ByteRange::at(sim.position(reader), bytes));
+    assert!(has(fast, 3 * MIB) && has(slow, 300_000) && !has(slow, 2 * MIB));
+    let ahead = sim.stored() - sim.position(fast) - (sim.position(slow) - 128 * MIB);
+    assert!(ahead <= 9 * MIB, "{ahead}");
+}
+
+/// A second reader that stopped keeps nothing from the one that plays.
+#[test]
+fn p4_a_reader_that_stopped_does_not_keep_its_share() {
+    let mut sim = fast().tuned(|tunables| tunables.readahead.max_window = 8 * MIB);
+    sim.tell(Event::RateDeclared { resource: ResourceId(1), bytes_per_second: Some(RATE) });
+    let (film, other) = (sim.open_reader(0), sim.open_reader(128 * MIB));
+    sim.play(other, RATE);
+    sim.play(film, RATE);
+    sim.run_for(ms(10_000));
+    let shared = sim.scheduler.view(ResourceId(1)).window;
+    assert_eq!(shared, 4 * MIB);
+    sim.stop(other);
+    sim.run_for(ms(40_000));
+    assert_eq!(sim.scheduler.view(ResourceId(1)).window, 8 * MIB);
 }
 
 #[test]

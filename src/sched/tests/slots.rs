@@ -227,6 +227,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("runs", include_str!("../runs.rs")),
     ("scrub", include_str!("../scrub.rs")),
     ("segment_map", include_str!("../segment_map.rs")),
+    ("share", include_str!("../share.rs")),
     ("shed", include_str!("../shed.rs")),
     ("size", include_str!("../size.rs")),
     ("spare", include_str!("../spare.rs")),

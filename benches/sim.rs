@@ -8,7 +8,8 @@
 //! SEEDS=10 cargo bench --features sim --bench sim
 //! ```
 //!
-//! Times are in milliseconds and bytes in megabytes, headers included.
+//! Workloads are those of `benches/peers`, whose `peers simulate` gives the same runs one by one, as JSON. Times are in
+//! milliseconds and bytes in megabytes, headers included.
 
 fn main() {
     let asked: Vec<String> =

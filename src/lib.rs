@@ -85,8 +85,9 @@ mod sched;
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub mod sim_bench {
-    //! What `benches/sim.rs` and `tests/decode_traces.rs` need of the simulator. Not part of the versioning promise.
+    //! What `benches/sim.rs`, `benches/peers` and `tests/decode_traces.rs` need of the simulator. Not part of the versioning promise.
 
+    pub use crate::sched::sim::figures::{Figures, figures, names};
     pub use crate::sched::sim::trace::Phase;
 
     /// Runs each policy through each workload on each link whose line contains `only`, and returns the table.

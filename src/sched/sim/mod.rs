@@ -8,6 +8,7 @@
 
 mod baselines;
 mod build;
+pub(crate) mod figures;
 mod link;
 mod path;
 mod player;

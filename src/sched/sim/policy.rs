@@ -14,8 +14,6 @@ pub(crate) enum Wake {
     FirstByte,
     /// When the whole block of so many bytes is there that it begins in.
     Block(u64),
-    /// When everything is there that it asked for.
-    WholeRead,
 }
 
 /// What decides which requests are made.
@@ -34,6 +32,9 @@ pub(crate) trait Policy {
 
     /// Whether it promises to ask for no byte that is stored.
     fn asks_once(&self, resource: ResourceId) -> bool;
+
+    /// So many bytes will be read after the next seek. Only one that guesses nothing by itself listens.
+    fn plan(&mut self, _bytes: u64) {}
 
     /// When a blocked read returns.
     fn wake(&self) -> Wake {

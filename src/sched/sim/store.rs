@@ -56,8 +56,6 @@ impl Store {
             Wake::FirstByte => end,
             Wake::Block(_) if end >= self.len => end,
             Wake::Block(size) => end / size * size,
-            Wake::WholeRead if self.has_all(range) => end,
-            Wake::WholeRead => 0,
         };
         end.min(range.end).saturating_sub(range.start)
     }

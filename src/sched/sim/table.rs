@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::sched::Scheduler;
 use crate::sched::sim::LinkProfile;
 use crate::sched::sim::baselines::{Chromium, ExoPlayer, Firefox, Naive, OpenEnded};
-use crate::sched::sim::workload::{Outcome, Workload, run};
+use crate::sched::sim::workload::{Outcome, Workload, run_as_measured as run};
 use crate::time::Micros;
 
 /// The head of the table.
@@ -34,10 +34,10 @@ pub(crate) fn table(only: &str, seeds: u64) -> String {
 }
 
 /// One that runs a workload.
-type Run = fn(Workload, LinkProfile, u64) -> Outcome;
+pub(super) type Run = fn(Workload, LinkProfile, u64) -> Outcome;
 
-/// All there are; only the first one serves several resources at once.
-const POLICIES: [(&str, Run); 6] = [
+/// All there are, with what they are called; only the first one serves several resources at once.
+pub(super) const POLICIES: [(&str, Run); 6] = [
     ("this crate", run::<Scheduler>),
     ("naive", run::<Naive>),
     ("open-ended", run::<OpenEnded>),
@@ -52,9 +52,11 @@ fn together(runs: Vec<Outcome>) -> Outcome {
     let mean = |count: fn(&Outcome) -> u64| runs.iter().map(count).sum::<u64>() / n as u64;
     Outcome {
         open: Micros(mean(|one| one.open.0)),
+        opened: Micros(mean(|one| one.opened.0)),
         bytes: mean(|one| one.bytes),
         requests: mean(|one| one.requests as u64) as usize,
         connections: mean(|one| one.connections),
+        twice: mean(|one| one.twice),
         seeks: runs.iter().flat_map(|one| one.seeks.clone()).collect(),
         stalls: runs.iter().flat_map(|one| one.stalls.clone()).collect(),
     }

@@ -1,29 +1,38 @@
-//! What players and listeners do, as the probe on the real link does it: the same places, reads and rests.
+//! What players and listeners do, as the harness on the real link does it (`benches/peers/src/workload`): the same places,
+//! reads and rests.
 
 use std::f64::consts::FRAC_PI_2;
 
 #[cfg(test)]
 use crate::config::Tunables;
 use crate::ids::{OriginId, ReaderId};
-use crate::sched::sim::player::{NOTICED, Seek};
+use crate::sched::sim::player::{NOTICED, Seek, Stalled};
 use crate::sched::sim::policy::Policy;
 use crate::sched::sim::{LinkProfile, Player, Sim, ms};
 use crate::time::Micros;
 
 /// Length of the resource.
 const LEN: u64 = 256 << 20;
-/// The probe's seed.
+/// The harness's seed.
 const SEED: u64 = 0x1234_5678_9abc_def1;
 /// What is read at the start and after most seeks.
 const READ: u64 = 64 << 10;
-/// What is read at each place of a drag.
+/// Never sought to: room for what is played from the last place on.
+const MARGIN: u64 = 20_000_000;
+/// What is read at each place of a drag, and by a demuxer that sniffs.
 const LOOK: u64 = 4096;
+/// Seeks of a drag.
+const SEEKS: u64 = 60;
+/// What a demuxer wants of the tail.
+const TAIL: u64 = 200_000;
 /// What a player that plays by itself reads at once.
 const PIECE: u64 = 32 << 10;
 
 /// One thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Workload {
+    /// Opening, and nothing else.
+    Open,
     /// A listener who jumps about: plays a while, jumps far, plays 64 KiB, thinks half a second.
     Far,
     /// A player at 60 % of the link for 1.5 s at a time, then a far jump.
@@ -41,6 +50,8 @@ pub(crate) enum Workload {
     DragFaster,
     /// There and half the way back, slowing down for the turn.
     DragBack,
+    /// 60 jumps to anywhere in 3 s.
+    DragRandom,
     /// Skips of 160 KB onwards, then back over played ground.
     Skip,
     /// Head, tail, head again, as demuxers open.
@@ -49,7 +60,8 @@ pub(crate) enum Workload {
 
 impl Workload {
     /// All of them.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Open,
         Self::Far,
         Self::Busy,
         Self::BusyFull,
@@ -58,6 +70,7 @@ impl Workload {
         Self::Drag,
         Self::DragFaster,
         Self::DragBack,
+        Self::DragRandom,
         Self::Skip,
         Self::Tail,
     ];
@@ -65,6 +78,7 @@ impl Workload {
     /// What it is called.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Open => "open",
             Self::Far => "far",
             Self::Busy => "busy",
             Self::BusyFull => "busy-full",
@@ -73,8 +87,18 @@ impl Workload {
             Self::Drag => "drag",
             Self::DragFaster => "drag-faster",
             Self::DragBack => "drag-back",
+            Self::DragRandom => "drag-random",
             Self::Skip => "skip",
             Self::Tail => "tail",
+        }
+    }
+
+    /// How often a run of the harness does it, each time as if for the first time.
+    pub(crate) fn times(self) -> u64 {
+        match self {
+            Self::Open => 8,
+            Self::Tail => 3,
+            _ => 1,
         }
     }
 
@@ -89,6 +113,8 @@ impl Workload {
 pub(crate) struct Outcome {
     /// Opening, to the first byte.
     pub(crate) open: Micros,
+    /// Opening, to everything that was read there.
+    pub(crate) opened: Micros,
     /// Every seek.
     pub(crate) seeks: Vec<Seek>,
     /// When each stall of the playing player began, and how long it was.
@@ -99,6 +125,8 @@ pub(crate) struct Outcome {
     pub(crate) requests: usize,
     /// Connections made.
     pub(crate) connections: u64,
+    /// Bytes that came and were stored already.
+    pub(crate) twice: u64,
 }
 
 impl Outcome {
@@ -120,7 +148,7 @@ fn quantile(mut times: Vec<Micros>, share: f64) -> Micros {
     times.get(at).copied().unwrap_or_default()
 }
 
-/// The probe's generator.
+/// The harness's generator.
 struct Places(u64);
 
 impl Places {
@@ -130,10 +158,34 @@ impl Places {
         self.0 ^= self.0 << 17;
         self.0
     }
+
+    /// Below `end`.
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
 }
 
-/// Does `workload` over `profile`. Seed 0 seeks to the very places of the probe.
+/// Does `workload` over `profile`, with a player that catches up after a stall.
+#[cfg(test)]
 pub(crate) fn run<P: Policy>(workload: Workload, profile: LinkProfile, seed: u64) -> Outcome {
+    done::<P>(workload, profile, seed, Stalled::CatchesUp)
+}
+
+/// Does `workload` over `profile` as the harness on the real link does it. Its run of that number seeks to the same places.
+pub(crate) fn run_as_measured<P: Policy>(
+    workload: Workload,
+    profile: LinkProfile,
+    run: u64,
+) -> Outcome {
+    done::<P>(workload, profile, run, Stalled::GoesOn)
+}
+
+fn done<P: Policy>(
+    workload: Workload,
+    profile: LinkProfile,
+    seed: u64,
+    stalled: Stalled,
+) -> Outcome {
     let mut sim = Sim::<P>::driven(LEN).profile(profile).bulk_lanes(2).seed(seed);
     let share = |percent| profile.bytes_per_second() * percent / 100;
     let other = workload.is_of_two().then(|| Other::begin(&mut sim, share(30)));
@@ -142,32 +194,38 @@ pub(crate) fn run<P: Policy>(workload: Workload, profile: LinkProfile, seed: u64
         sim.run_for(ms(seed % 10 * 37));
     }
     let mut player = Player::open(&mut sim);
-    let open = player.seek(&mut sim, 0, READ).first;
-    let before = player.seeks.len();
+    let open = player.seek(&mut sim, 0, if workload == Workload::Tail { LOOK } else { READ });
     let mut places = Places(SEED ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     match workload {
+        Workload::Open => {}
         Workload::Far => far(&mut sim, &mut player, &mut places),
-        Workload::Busy => busy(&mut sim, &mut player, &mut places, share(60)),
-        Workload::BusyFull => busy(&mut sim, &mut player, &mut places, 0),
-        Workload::Two | Workload::Alone => busy(&mut sim, &mut player, &mut places, share(30)),
-        Workload::Drag => drag(&mut sim, &mut player, &mut places),
+        Workload::Busy => busy(&mut sim, &mut player, &mut places, (share(60), stalled)),
+        Workload::BusyFull => busy(&mut sim, &mut player, &mut places, (0, stalled)),
+        Workload::Two | Workload::Alone => {
+            busy(&mut sim, &mut player, &mut places, (share(30), stalled))
+        }
+        Workload::Drag => drag(&mut sim, &mut player, &mut places, |x| 0.04 + 0.88 * x),
         Workload::DragFaster => {
-            bent(&mut sim, &mut player, &mut places, |x| 0.04 + 0.88 * x * x);
+            drag(&mut sim, &mut player, &mut places, |x| 0.04 + 0.88 * x * x);
         }
         Workload::DragBack => {
             let way = |x: f64| 0.04 + 0.8 * (x * 1.5 * FRAC_PI_2).sin();
-            bent(&mut sim, &mut player, &mut places, way);
+            drag(&mut sim, &mut player, &mut places, way);
+        }
+        Workload::DragRandom => {
+            let places: Vec<u64> = (0..SEEKS).map(|_| places.below(LEN - 2_000_000)).collect();
+            follow_hand(&mut sim, &mut player, &places);
         }
         Workload::Skip => skip(&mut sim, &mut player),
         Workload::Tail => {
-            player.seek(&mut sim, LEN - 200_000, 200_000);
-            player.seek(&mut sim, READ, READ);
+            player.seek(&mut sim, LEN - TAIL, TAIL);
+            player.seek(&mut sim, LOOK, READ);
         }
     }
     if let Some(other) = other {
         player.stalls = other.stalls(&sim);
     }
-    outcome(sim, player, open, before)
+    outcome(sim, player, open)
 }
 
 /// A player of a resource of its own at the same origin, that plays by itself.
@@ -220,69 +278,74 @@ pub(crate) fn follow<P: Policy>(
     let tune = |tunables: &mut Tunables| tunables.fetch.foresight_percent = foresight;
     let mut sim = Sim::<P>::driven(LEN).profile(profile).bulk_lanes(2).seed(seed).tuned(tune);
     let mut player = Player::open(&mut sim);
-    let open = player.seek(&mut sim, 0, READ).first;
-    let (before, start) = (player.seeks.len(), sim.now());
+    let open = player.seek(&mut sim, 0, READ);
+    let start = sim.now();
     for (at, place) in places {
         sim.run_for((start + *at).since(sim.now()));
         player.seek(&mut sim, *place, LOOK);
     }
-    outcome(sim, player, open, before)
+    outcome(sim, player, open)
 }
 
-/// What came of it, once all has ended: of the opening, and of the seeks after the first `before`.
-fn outcome<P: Policy>(mut sim: Sim<P>, mut player: Player, open: Micros, before: usize) -> Outcome {
+/// What came of it, once all has ended: of the opening, and of the seeks after it.
+fn outcome<P: Policy>(mut sim: Sim<P>, mut player: Player, open: Seek) -> Outcome {
     sim.run_for(ms(1100));
     Outcome {
-        open,
-        seeks: player.seeks.split_off(before),
+        open: open.first,
+        opened: open.all,
+        seeks: player.seeks.split_off(1),
         stalls: player.stalls,
         bytes: sim.carried(),
         requests: sim.requests.len(),
         connections: sim.counts.connections,
+        twice: sim.counts.twice,
     }
 }
 
 fn far<P: Policy>(sim: &mut Sim<P>, player: &mut Player, places: &mut Places) {
     sim.run_for(ms(500));
     for _ in 0..20 {
-        player.seek(sim, places.next() % (LEN - 2_000_000), READ);
+        player.seek(sim, places.below(LEN - MARGIN), READ);
         sim.run_for(ms(500));
     }
 }
 
-fn busy<P: Policy>(sim: &mut Sim<P>, player: &mut Player, places: &mut Places, rate: u64) {
+fn busy<P: Policy>(
+    sim: &mut Sim<P>,
+    player: &mut Player,
+    places: &mut Places,
+    (rate, stalled): (u64, Stalled),
+) {
     for _ in 0..12 {
-        player.play(sim, ms(1500), rate);
-        player.seek(sim, places.next() % (LEN - 20_000_000), READ);
-    }
-}
-
-fn drag<P: Policy>(sim: &mut Sim<P>, player: &mut Player, places: &mut Places) {
-    let start = sim.now();
-    for i in 0..60 {
-        sim.run_for((start + ms(50 * i)).since(sim.now()));
-        player.seek(sim, 10_000_000 + i * 4_000_000 + places.next() % 100_000, LOOK);
+        player.play(sim, ms(1500), rate, stalled);
+        player.seek(sim, places.below(LEN - MARGIN), READ);
     }
 }
 
 /// A drag along `way`, which tells the share of the bar for the share of the time.
-fn bent<P: Policy>(
+fn drag<P: Policy>(
     sim: &mut Sim<P>,
     player: &mut Player,
     places: &mut Places,
     way: fn(f64) -> f64,
 ) {
+    let place = |i| (way(i as f64 / SEEKS as f64) * LEN as f64) as u64;
+    let places: Vec<u64> = (0..SEEKS).map(|i| place(i) + places.below(100_000)).collect();
+    follow_hand(sim, player, &places);
+}
+
+/// A look at each place, 50 ms after each other or once the one before is there, and play at the last one.
+fn follow_hand<P: Policy>(sim: &mut Sim<P>, player: &mut Player, places: &[u64]) {
     sim.run_for(ms(500));
     let start = sim.now();
-    for i in 0..60 {
+    for (at, i) in places.iter().zip(0..) {
         sim.run_for((start + ms(50 * i)).since(sim.now()));
-        let place = (way(i as f64 / 60.0) * LEN as f64) as u64;
-        player.seek(sim, place + places.next() % 100_000, LOOK);
+        player.seek(sim, *at, if i + 1 == SEEKS { READ } else { LOOK });
     }
 }
 
 fn skip<P: Policy>(sim: &mut Sim<P>, player: &mut Player) {
-    let mut at = 50_000_000;
+    let mut at = LEN / 5;
     player.seek(sim, at, READ);
     sim.run_for(ms(1000));
     player.seeks.pop();

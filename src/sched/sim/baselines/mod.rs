@@ -6,7 +6,7 @@
 //!
 //! | file | does |
 //! |---|---|
-//! | `naive` | one request for each read, on a kept connection; one request up to the end, dropped at each seek |
+//! | `naive` | one request for each place, on a kept connection; one request up to the end, dropped at each seek |
 //! | `firefox` | reads on if the place is at most 1 MiB ahead, otherwise reopens; blocks of 32 KiB |
 //! | `chromium` | the same with 160 KiB ahead, 1.6 MiB behind, and a preload window |
 //! | `exo` | reopens at each seek, up to the end of the hole |
@@ -55,6 +55,8 @@ pub(crate) struct Book {
     covered: RangeSet<u64>,
     /// Where the reader is, as far as it told.
     cursor: u64,
+    /// So many bytes are read after a seek.
+    plan: u64,
     /// What a blocked read waits for.
     wanted: Option<ByteRange>,
     /// Somebody read at all.
@@ -207,6 +209,10 @@ impl<R: Rules> Policy for OneChannel<R> {
                 self.open(range, out);
             }
         }
+    }
+
+    fn plan(&mut self, bytes: u64) {
+        self.book.plan = bytes;
     }
 
     fn due(&self) -> Option<Micros> {

@@ -2,9 +2,8 @@
 
 use super::{Book, OneChannel, Rules, Wish};
 use crate::byte_range::ByteRange;
-use crate::sched::sim::policy::Wake;
 
-/// One request for each read, over a kept connection; nothing is kept.
+/// One request for each place, of the bytes that will be read there, over a kept connection; nothing is kept.
 pub(crate) type Naive = OneChannel<SingleRange>;
 
 /// One request from the seek to the end, dropped at the next one; nothing is kept.
@@ -20,19 +19,12 @@ pub(crate) struct SingleRange;
 impl Rules for SingleRange {
     fn wish(&self, book: &Book) -> Wish {
         match (book.wanted, book.channel) {
-            (Some(range), None) => Wish::Open(range),
-            // One that has brought everything is as good as over; its connection is wanted.
-            (Some(range), Some(one))
-                if range.start != one.range.start && one.head < one.range.end =>
-            {
-                Wish::Open(range)
+            // An answer is read to its end, so that its connection is kept.
+            (Some(range), None) if book.run_end(range.start) == range.start => {
+                Wish::Open(ByteRange::at(range.start, range.len().max(book.plan)))
             }
             _ => Wish::Keep,
         }
-    }
-
-    fn wake(&self) -> Wake {
-        Wake::WholeRead
     }
 
     fn keeps(&self) -> bool {

@@ -3,6 +3,7 @@
 use super::{Chromium, ExoPlayer, Firefox, Naive, OpenEnded};
 use crate::byte_range::ByteRange;
 use crate::sched::Action;
+use crate::sched::sim::player::Stalled;
 use crate::sched::sim::policy::Policy;
 use crate::sched::sim::{LinkProfile, Player, Sim, ms};
 
@@ -24,16 +25,25 @@ fn ranges<P: Policy>(sim: &Sim<P>) -> Vec<ByteRange> {
 }
 
 #[test]
-fn naive_makes_a_request_for_each_read_and_keeps_its_connection() {
+fn naive_makes_a_request_for_each_place_and_keeps_its_connection() {
     let (mut sim, mut player) = at::<Naive>(MIB);
     for n in 0..5 {
         let seek = player.seek(&mut sim, n * 40 * MIB, 4096);
         assert!(seek.first >= ms(40) && seek.first < ms(42), "{seek:?}");
     }
     player.seek(&mut sim, MIB, 4096);
-    let first = [ByteRange::at(MIB, 4096), ByteRange::at(MIB + 4096, 60 * KIB)];
+    let first = [ByteRange::at(MIB, 64 * KIB), ByteRange::at(0, 4096)];
     assert_eq!(ranges(&sim)[..2], first);
-    assert_eq!((sim.requests.len(), sim.counts.connections), (8, 1), "and forgets what it had");
+    assert_eq!((sim.requests.len(), sim.counts.connections), (7, 1), "and forgets what it had");
+}
+
+#[test]
+fn naive_plays_by_pieces_as_large_as_what_it_reads_after_a_seek() {
+    let (mut sim, mut player) = at::<Naive>(MIB);
+    player.play(&mut sim, ms(2000), 100_000, Stalled::GoesOn);
+    let all: Vec<ByteRange> = (0..5).map(|n| ByteRange::at(MIB + n * 64 * KIB, 64 * KIB)).collect();
+    assert_eq!(ranges(&sim), all);
+    assert_eq!(sim.counts.connections, 1);
 }
 
 #[test]
@@ -44,7 +54,7 @@ fn open_ended_drops_its_connection_at_each_seek() {
     let seek = player.seek(&mut sim, 100 * MIB, 64 * KIB);
     assert!(seek.first >= ms(80), "{seek:?}");
     assert_eq!((sim.requests.len(), sim.counts.connections), (3, 3));
-    player.play(&mut sim, ms(3000), 500_000);
+    player.play(&mut sim, ms(3000), 500_000, Stalled::CatchesUp);
     assert_eq!(sim.requests.len(), 3, "reading on costs none");
     assert_eq!(ranges(&sim)[2], ByteRange::new(100 * MIB, LEN));
 }

@@ -34,6 +34,8 @@ pub(crate) enum Command {
         /// A, B, C or D.
         name: String,
     },
+    /// Run the same workloads through the simulator.
+    Simulate(Simulate),
     /// Make the document and its plots from measured runs.
     Document(Document),
     /// Record what symphonia reads of a media file.
@@ -135,12 +137,35 @@ pub(crate) struct Origin {
     pub(crate) len: u64,
 }
 
+/// Simulated runs.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Simulate {
+    /// Links, by comma. Default: all.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) links: Vec<String>,
+    /// Workloads, by comma. Default: all that the simulator has.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) workloads: Vec<String>,
+    /// `ours`, `naive`, or a player's policy that only the simulator has, by comma. Default: all.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) peers: Vec<String>,
+    /// How often, with the places of the measured runs of these numbers.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) runs: u64,
+    /// File to append to, one line of JSON for each run. Default: the standard output.
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+}
+
 /// The document.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Document {
     /// Measured runs, as `matrix --out` wrote them.
     #[arg(long)]
     pub(crate) from: PathBuf,
+    /// Simulated runs, as `simulate --out` wrote them. Default: simulated now, for each measured run.
+    #[arg(long)]
+    pub(crate) simulated: Option<PathBuf>,
     /// The document whose generated sections are replaced.
     #[arg(long)]
     pub(crate) into: PathBuf,

@@ -2,6 +2,7 @@
 //!
 //! `peers one` runs one workload through one peer and prints what it measured; `peers matrix` runs many, each
 //! in a process of its own so that processor time and memory are that peer's alone, and appends them to a file;
+//! `peers simulate` runs them through the simulator instead.
 //! `peers document` makes `docs/BENCHMARKS.md` and its plots from such a file. `peers origin` is the scripted
 //! origin that some workloads need.
 //!
@@ -19,6 +20,7 @@ mod profile;
 #[cfg(feature = "record")]
 mod record;
 mod run;
+mod simulate;
 mod stage;
 mod stats;
 mod trace;
@@ -52,6 +54,7 @@ fn run(args: Args) -> Result<ExitCode> {
             println!("{}", profile::Profile::named(&name)?.for_shell());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Simulate(simulate) => simulate::run(&simulate).map(|()| ExitCode::SUCCESS),
         Command::Document(document) => document::write(&document).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "record")]
         Command::Record(record) => record::run(&record).map(|()| ExitCode::SUCCESS),

@@ -70,7 +70,8 @@ pub(crate) fn run(args: &Matrix) -> Result<()> {
     Ok(())
 }
 
-fn appending(path: &Path) -> Result<File> {
+/// `path`, to be added to.
+pub(crate) fn appending(path: &Path) -> Result<File> {
     let file = OpenOptions::new().create(true).append(true).open(path);
     file.with_context(|| format!("opening {}", path.display()))
 }

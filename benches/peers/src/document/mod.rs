@@ -4,33 +4,42 @@
 //! which are made here; so no figure in them is older than the run it comes from.
 
 mod plots;
+mod simulated;
 mod svg;
 mod table;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
 use crate::args::Document;
 use crate::run::Sheet;
+use crate::simulate;
 
 /// Measured runs, by link and congestion control.
 pub(crate) type Groups = BTreeMap<(String, String), Vec<Sheet>>;
 
 /// Writes document and plots.
 pub(crate) fn write(args: &Document) -> Result<()> {
-    let text = fs::read_to_string(&args.from)
-        .with_context(|| format!("reading {}", args.from.display()))?;
     let mut groups = Groups::new();
-    for line in text.lines() {
-        let sheet: Sheet = serde_json::from_str(line).context("a line that is no sheet")?;
+    for sheet in sheets(&args.from)? {
         groups.entry((sheet.profile.clone(), sheet.cc.clone())).or_default().push(sheet);
     }
+    let simulated = match &args.simulated {
+        Some(file) => sheets(file)?,
+        None => {
+            let runs = groups.values().flatten().map(|sheet| sheet.run).max().unwrap_or(1);
+            simulate::all(runs)
+        }
+    };
     fs::create_dir_all(&args.plots)?;
     let sections = [
         ("about", table::about(&args.about, &groups)?),
         ("latency", table::latency(&groups)?),
+        ("simulator", simulated::against(&simulated::cells(&groups, &simulated))?),
+        ("players", simulated::players(&simulated)?),
         ("cost", table::cost(&groups)?),
         ("playing", table::playing(&groups)?),
         ("traces", table::traces(&groups)?),
@@ -43,6 +52,13 @@ pub(crate) fn write(args: &Document) -> Result<()> {
         document = replaced(&document, name, made)?;
     }
     Ok(fs::write(&args.into, document)?)
+}
+
+/// The runs in a file.
+fn sheets(file: &Path) -> Result<Vec<Sheet>> {
+    let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    let sheet = |line| serde_json::from_str(line).context("a line that is no sheet");
+    text.lines().map(sheet).collect()
 }
 
 /// `document` with another section `name`.

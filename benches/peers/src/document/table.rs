@@ -9,6 +9,7 @@ use super::Groups;
 use crate::peer;
 use crate::profile::Profile;
 use crate::run::Sheet;
+use crate::simulate::SIMULATED;
 use crate::stats::{median, quantile, sorted};
 use crate::workload::{self, TRACE};
 
@@ -30,7 +31,7 @@ pub(super) fn runs<'a>(sheets: &'a [Sheet], peer: &str, workload: &str) -> Vec<&
 }
 
 /// Why `runs` give no figures, if so.
-fn failed(runs: &[&Sheet]) -> Option<String> {
+pub(super) fn failed(runs: &[&Sheet]) -> Option<String> {
     let failures: Vec<&str> = runs.iter().filter_map(|sheet| sheet.failed.as_deref()).collect();
     let why = failures.first()?;
     // Markdown's own signs in a message would break the table.
@@ -39,7 +40,7 @@ fn failed(runs: &[&Sheet]) -> Option<String> {
 }
 
 /// The median over `runs` of a figure of each.
-fn over(runs: &[&Sheet], figure: impl Fn(&Sheet) -> f64) -> f64 {
+pub(super) fn over(runs: &[&Sheet], figure: impl Fn(&Sheet) -> f64) -> f64 {
     median(&runs.iter().map(|sheet| figure(sheet)).collect::<Vec<f64>>())
 }
 
@@ -54,7 +55,7 @@ fn facts<'a>(sheet: &'a Sheet, name: &str) -> &'a [f64] {
 }
 
 /// A number with as many digits as tell something.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     match value.abs() {
         v if v >= 99.5 => format!("{value:.0}"),
         v if v >= 9.95 => format!("{value:.1}"),
@@ -63,21 +64,22 @@ fn short(value: f64) -> String {
 }
 
 /// The heading of a link's tables.
-fn heading(name: &str, cc: &str) -> Result<String> {
+pub(super) fn heading(name: &str, cc: &str) -> Result<String> {
     let through = match cc {
         "shaped" => "in-process shaped link".to_owned(),
+        SIMULATED => "simulated TCP, cubic".to_owned(),
         cc => format!("real TCP, {cc}"),
     };
     Ok(format!("\n### Link {name}: {}; {through}\n\n", Profile::named(name)?.in_words()))
 }
 
 /// A table's first two lines.
-fn head(columns: &[&str]) -> String {
+pub(super) fn head(columns: &[&str]) -> String {
     format!("| {} |\n|{}\n", columns.join(" | "), "---|".repeat(columns.len()))
 }
 
 /// Workloads of `sheets` but for traces, in the order of reporting.
-fn workloads(sheets: &[Sheet]) -> impl Iterator<Item = &'static str> + '_ {
+pub(super) fn workloads(sheets: &[Sheet]) -> impl Iterator<Item = &'static str> + '_ {
     let names = workload::ALL.iter().map(|workload| workload.name);
     names.filter(|name| sheets.iter().any(|sheet| sheet.workload == *name))
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs kithara-file beside what users would pick instead, and writes docs/BENCHMARKS.md with its plots from what was measured.
+# Runs kithara-file beside what users would pick instead, and writes docs/BENCHMARKS.md with its plots from what was measured,
+# and from what the simulator says of the same.
 #
 #   scripts/bench.sh            all links, five runs each: some hours, and a quiet machine
 #   scripts/bench.sh --quick    link A once, with few seeks: minutes; shows that all of it works, gives no figures to quote
@@ -24,7 +25,7 @@ while [ $# -gt 0 ]; do
         --peers) peers=$2; shift ;;
         --workloads) workloads=$2; shift ;;
         --out) out=$2; shift ;;
-        -h | --help) sed -n '2,12p' "$0"; exit ;;
+        -h | --help) sed -n '2,13p' "$0"; exit ;;
         *) echo "what is $1? see --help" >&2; exit 2 ;;
     esac
     shift
@@ -158,5 +159,8 @@ if [ -n "$real" ]; then
     about+=(--about "server=$(nginx -v 2>&1 | sed 's/.*: //') for all but faults and traces, which need the scripted origin")
     about+=(--about "tcp=rmem $(tr '\t' ' ' </proc/sys/net/ipv4/tcp_rmem), wmem $(tr '\t' ' ' </proc/sys/net/ipv4/tcp_wmem)")
 fi
-"$harness" document --from "$results" --into docs/BENCHMARKS.md --plots docs/benchmarks "${about[@]}"
-echo "done; the runs: $results"
+simulated=$out/simulated.jsonl
+rm -f "$simulated"
+"$harness" simulate --runs "$runs" --out "$simulated"
+"$harness" document --from "$results" --simulated "$simulated" --into docs/BENCHMARKS.md --plots docs/benchmarks "${about[@]}"
+echo "done; the runs: $results, simulated: $simulated"

@@ -70,7 +70,8 @@ results=$out/runs.jsonl
 
 # ---- what is run ---------------------------------------------------------------------------------------------------
 
-# Everything on the link that most figures are stated for; latencies on the others, and play where packets are lost.
+# Everything on the link that most figures are stated for; latencies on the others, which the simulator is held against too,
+# and play where packets are lost.
 workloads_of() {
     if [ -n "$workloads" ]; then
         echo "$workloads"
@@ -80,8 +81,8 @@ workloads_of() {
         A-cubic) echo all ;;
         A-shaped) echo all ;;
         A-bbr) echo far,busy,busy-full ;;
-        D-*) echo open,far,play ;;
-        *) echo open,far ;;
+        D-*) echo open,far,busy,drag-random,tail,play ;;
+        *) echo open,far,busy,drag-random,tail ;;
     esac
 }
 

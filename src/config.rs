@@ -278,7 +278,8 @@ impl Default for NetConfig {
 #[non_exhaustive]
 pub struct StoreConfig {
     /// Most allocated bytes of all assets together; least recently used ones go first. Default 4 GiB. An open
-    /// asset never goes.
+    /// asset never goes; of one that is larger than that, or than what other open ones leave of it, parts go, those first
+    /// that will probably be read last. It has 4 MiB in any case, and a pinned one is kept whole.
     pub max_bytes: u64,
     /// Most assets. Default 10,000.
     pub max_assets: u64,

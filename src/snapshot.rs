@@ -41,6 +41,9 @@ pub struct Snapshot {
     pub bytes_fetched: u64,
     /// Body bytes received for nothing: there already, or thrown away.
     pub bytes_wasted: u64,
+    /// Stored bytes given back to the disk, as the resource is larger than
+    /// [`StoreConfig::max_bytes`](crate::StoreConfig::max_bytes) leaves room for.
+    pub bytes_evicted: u64,
     /// Bytes given to this session's readers.
     pub bytes_read: u64,
     /// Reads served without waiting.
@@ -130,6 +133,7 @@ impl Snapshot {
             connections: load(&counters.connections),
             bytes_fetched: load(&counters.bytes_fetched),
             bytes_wasted: load(&counters.bytes_wasted),
+            bytes_evicted: load(&counters.bytes_evicted),
             bytes_read: tally.bytes_read,
             hits: tally.hits,
             waits: tally.waits,

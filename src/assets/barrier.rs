@@ -26,6 +26,8 @@ pub(crate) enum Half {
         /// Where the claim ends in the log.
         end: u64,
     },
+    /// The log, and then holes are cut in the data.
+    Punch,
     /// Neither: a shorter log is written aside.
     Draft,
 }
@@ -43,6 +45,20 @@ pub(crate) struct Barrier {
     pub(super) told: SyncSender<Result<(), StorageError>>,
     /// What is to be written aside, for [`Half::Draft`].
     pub(super) draft: Option<Box<Draft>>,
+    /// What is to be cut afterwards, for [`Half::Punch`].
+    pub(super) holes: Option<Holes>,
+}
+
+/// Holes to cut.
+#[derive(Debug)]
+pub(super) struct Holes {
+    /// In this file.
+    pub(super) data: File,
+    pub(super) ranges: Vec<ByteRange>,
+    /// Whether the log must be synced before.
+    pub(super) durable: bool,
+    /// What came of it.
+    pub(super) cut: Result<(), StorageError>,
 }
 
 /// Which claim a barrier is about.
@@ -63,6 +79,8 @@ pub(crate) struct SyncedBarrier {
     pub(super) result: Result<(), StorageError>,
     /// What was written aside, if it could be.
     pub(super) aside: Option<Box<Written>>,
+    /// What was cut, for [`Half::Punch`].
+    pub(super) holes: Option<Holes>,
 }
 
 /// A log that was written aside, and goes again unless it takes its place.
@@ -90,6 +108,9 @@ pub(crate) enum BarrierOutcome {
     Next(Barrier),
     /// What it was about is proof against power loss, or no longer of interest.
     Done,
+    /// The bytes are given back, if `cut` is good; if not, they take up room as before. The log has them no longer either
+    /// way.
+    Punched { cut: Result<(), StorageError> },
     /// A sync failed. These bytes may never have reached the disk, and the system may forget them at
     /// any time: take them out of the coverage and fetch them again.
     Lost {
@@ -119,13 +140,19 @@ impl Barrier {
     ) -> (Self, InFlight) {
         let (sender, told) = sync_channel(1);
         let folders = Vec::new();
-        let draft = None;
-        (Self { disk, file, path, folders, ticket, told: sender, draft }, InFlight { told })
+        let (draft, holes) = (None, None);
+        let barrier = Self { disk, file, path, folders, ticket, told: sender, draft, holes };
+        (barrier, InFlight { told })
     }
 
     /// The same, which writes `draft` aside and syncs nothing else.
     pub(super) fn drafting(self, draft: Draft) -> Self {
         Self { draft: Some(Box::new(draft)), ..self }
+    }
+
+    /// The same, which then cuts `holes`.
+    pub(super) fn punching(self, holes: Holes) -> Self {
+        Self { holes: Some(holes), ..self }
     }
 
     /// The same, which also makes the names in `folders` proof.
@@ -141,13 +168,17 @@ impl Barrier {
         let depth = match self.ticket.half {
             Half::Data => Depth::Data,
             // The log may have grown, and its length must be proof too.
-            Half::Log { .. } | Half::Draft => Depth::All,
+            Half::Log { .. } | Half::Punch | Half::Draft => Depth::All,
         };
-        let result = self.disk.sync(&self.file, depth);
+        let durable = self.holes.as_ref().is_none_or(|holes| holes.durable);
+        let result = if durable { self.disk.sync(&self.file, depth) } else { Ok(()) };
         let failed = |error| StorageError::new("syncing", error).at(&self.path);
         let named =
             |()| self.folders.iter().try_for_each(|folder| sync_folder(&*self.disk, folder));
         let result = result.map_err(failed).and_then(named);
+        if let Some(holes) = self.holes.as_mut().filter(|_| result.is_ok()) {
+            holes.cut(&*self.disk);
+        }
         self.finish(result)
     }
 
@@ -162,7 +193,7 @@ impl Barrier {
     fn finish(self, result: Result<(), StorageError>) -> SyncedBarrier {
         // Nobody listens if the journal is gone, and then nobody needs to know.
         let _ = self.told.send(result.clone());
-        SyncedBarrier { ticket: self.ticket, result, aside: None }
+        SyncedBarrier { ticket: self.ticket, result, aside: None, holes: self.holes }
     }
 
     /// A log that cannot be written aside is no loss: the one in place is good.
@@ -178,6 +209,13 @@ impl Barrier {
             }
         };
         let _ = self.told.send(Ok(()));
-        SyncedBarrier { ticket, result: Ok(()), aside }
+        SyncedBarrier { ticket, result: Ok(()), aside, holes: None }
+    }
+}
+
+impl Holes {
+    fn cut(&mut self, disk: &dyn Disk) {
+        let cut = self.ranges.iter().try_for_each(|range| disk.punch(&self.data, *range));
+        self.cut = cut.map_err(|error| StorageError::new("giving stored bytes back", error));
     }
 }

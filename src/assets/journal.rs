@@ -15,10 +15,14 @@
 //! 3. after a failed sync nothing since the last good barrier is claimed again, in memory or on disk;
 //! 4. a log is put in place only where the asset's names still lead to what is open here;
 //! 5. after a failed append nothing is recorded until a whole new log is in place ([`resume`](Journal::resume)), which
-//!    says what came meanwhile as well; until then what was proven stays so.
+//!    says what came meanwhile as well; until then what was proven stays so;
+//! 6. no hole is cut before the log says durably that the bytes are gone, and no other log can come back.
 
 mod compact;
+mod punch;
 mod record;
+
+pub(crate) use punch::Punching;
 
 use super::barrier::{Barrier, BarrierOutcome, Half, InFlight, SyncedBarrier, Ticket};
 use super::layout::{Durable, Kind, is_there};
@@ -294,11 +298,14 @@ impl Journal {
 
     /// Takes what came of a barrier.
     pub(crate) fn barrier_done(&mut self, synced: SyncedBarrier) -> BarrierOutcome {
-        let SyncedBarrier { ticket, result, aside } = synced;
+        let SyncedBarrier { ticket, result, aside, holes } = synced;
         self.in_flight = None;
         if ticket.half == Half::Draft {
             self.adopt(ticket, aside);
             return BarrierOutcome::Done;
+        }
+        if let Some(holes) = holes.filter(|_| result.is_ok()) {
+            return self.punched(ticket, holes);
         }
         if let Err(error) = result {
             // Whatever it was about: the system told this error once, and to us.
@@ -308,7 +315,7 @@ impl Journal {
             return BarrierOutcome::Done;
         }
         match ticket.half {
-            Half::Draft => BarrierOutcome::Done,
+            Half::Draft | Half::Punch => BarrierOutcome::Done,
             Half::Data => self.claim(ticket.seq),
             Half::Log { end } => {
                 self.unnamed = false;

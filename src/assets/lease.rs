@@ -183,6 +183,11 @@ impl Lease {
         Ok(Backend::on(self.place.store.layout.disk_handle(), self.data()?))
     }
 
+    /// Whether the user has pinned it; false where the disk does not tell.
+    pub(crate) fn is_pinned(&self) -> bool {
+        matches!(is_there(&self.place.paths.pin, Kind::File), Ok(Some(_)))
+    }
+
     /// The data file.
     pub(super) fn data(&self) -> Result<File, StorageError> {
         let data = self.place.data()?;

@@ -61,7 +61,8 @@ impl Draft {
     pub(crate) fn log(&self, disk: Arc<dyn Disk>, file: File, path: &Path) -> LogFile {
         let (epoch, path) = (self.header.epoch, path.to_owned());
         let (end, room_end, proven_end) = (self.len(), self.room_end(), self.proven_end);
-        LogFile { disk, file, path, epoch, end, proven_end, room_end }
+        let unproven = (end > proven_end).then_some(proven_end);
+        LogFile { disk, file, path, epoch, end, proven_end, room_end, unproven, punched: false }
     }
 }
 
@@ -78,6 +79,10 @@ pub(crate) struct LogFile {
     proven_end: u64,
     /// End of the zeros that are there already.
     room_end: u64,
+    /// Where the first record lies that the last completed barrier does not prove, other than a punch.
+    unproven: Option<u64>,
+    /// Whether a hole was cut since that barrier, or is about to be.
+    punched: bool,
 }
 
 impl LogFile {
@@ -105,6 +110,10 @@ impl LogFile {
         let bytes = record.encode(self.epoch);
         self.write_at(self.end, &bytes)
             .map_err(|error| self.fail("appending to the coverage log", error))?;
+        match record {
+            Record::Punch { .. } => self.punched = true,
+            _ => self.unproven = self.unproven.or(Some(self.end)),
+        }
         self.end += RECORD_LEN as u64;
         Ok(())
     }
@@ -121,13 +130,20 @@ impl LogFile {
 
     /// What lies before `end` is now on stable storage.
     pub(crate) fn proven_to(&mut self, end: u64) {
-        self.proven_end = end;
+        // No hole is cut while a barrier is on its way, so what came after it is no punch.
+        (self.proven_end, self.punched) = (end, false);
+        self.unproven = (self.end > end).then_some(end);
     }
 
     /// Cuts off what is not proven. For when a sync failed and no new log can be written: what
-    /// the old one says after its last barrier must not be believed, not even in this run of the system.
+    /// the old one says after its last barrier must not be believed, not even in this run of the system. But what it says
+    /// of holes must stay: then the first other record is spoilt, and nothing but punches counts beyond it.
     pub(crate) fn cut_unproven(&mut self) -> Result<(), StorageError> {
-        let cut = self.disk.set_len(&self.file, self.proven_end);
+        let cut = match (self.punched, self.unproven) {
+            (true, None) => Ok(()),
+            (true, Some(at)) => self.write_at(at, &[0; RECORD_LEN]),
+            (false, _) => self.disk.set_len(&self.file, self.proven_end),
+        };
         // A log that cannot be cut must go whole.
         cut.or_else(|_| self.disk.remove_file(&self.path))
             .map_err(|error| self.fail("cutting the coverage log", error))
@@ -146,7 +162,7 @@ impl LogFile {
     pub(crate) fn sync(&mut self) -> Result<(), StorageError> {
         let synced = self.disk.sync(&self.file, Depth::All);
         synced.map_err(|error| self.fail("syncing the coverage log", error))?;
-        self.proven_end = self.end;
+        self.proven_to(self.end);
         Ok(())
     }
 

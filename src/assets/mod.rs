@@ -37,7 +37,7 @@ use std::path::Path;
 pub(crate) use barrier::{Barrier, BarrierOutcome, SyncedBarrier};
 pub use evict::{Evicted, Removed};
 pub use export::{ExportError, Exported, IfExists};
-pub(crate) use journal::Journal;
+pub(crate) use journal::{Journal, Punching};
 pub use key::AssetKey;
 pub(crate) use lease::{Acquired, Generation, Lease, Recovered};
 pub use list::AssetInfo;

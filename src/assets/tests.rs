@@ -12,6 +12,8 @@ mod lease;
 mod objects;
 #[cfg(unix)]
 mod power;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod punch;
 mod room;
 mod verify;
 

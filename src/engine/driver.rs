@@ -230,6 +230,10 @@ impl Driver {
         let id = resource.id;
         self.resources.insert(id, resource.clone());
         self.feed(opened);
+        if resource.bounded {
+            let to = Some(self.shared.config.store.max_bytes);
+            self.feed(Event::Bounded { resource: id, to });
+        }
         let ready = resource.bytes.len().is_some() || resource.bytes.covered_bytes() > 0;
         if ready {
             self.publish();

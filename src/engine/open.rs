@@ -130,6 +130,7 @@ async fn open_http(
     let info = found.info();
     let mut resource = Resource::new(id, Some(key), origin, found.bytes, target, info);
     resource.stored = found.journal.is_some();
+    resource.bounded = !found.pinned;
     let resource = Arc::new(resource);
     if let Some((error, _)) = &found.refused {
         resource.set_storing(false);
@@ -166,6 +167,8 @@ struct Found {
     journal: Option<Box<Journal>>,
     /// Why the store cannot be used, and where the bytes go instead.
     refused: Option<(StorageError, Room)>,
+    /// Whether the user wants all of it to stay.
+    pinned: bool,
 }
 
 impl Found {
@@ -192,7 +195,9 @@ impl Found {
         let recovered = lease.recovered.clone();
         let covered = recovered.covered.clone();
         let bytes = StreamingResource::restored(lease.bytes()?, recovered.len, covered);
-        Ok(Self { bytes, recovered, journal: Some(Box::new(lease.into_journal())), refused: None })
+        let pinned = lease.is_pinned();
+        let journal = Some(Box::new(lease.into_journal()));
+        Ok(Self { bytes, recovered, journal, refused: None, pinned })
     }
 
     /// Streamed without storing, because the store refuses or somebody else has the asset: the file has no name and
@@ -210,7 +215,8 @@ impl Found {
 
     fn nothing(backend: Backend) -> Self {
         let bytes = StreamingResource::new(backend);
-        Self { bytes, recovered: Recovered::default(), journal: None, refused: None }
+        let recovered = Recovered::default();
+        Self { bytes, recovered, journal: None, refused: None, pinned: false }
     }
 
     /// Whether the asset will be stored and nothing of it is yet.

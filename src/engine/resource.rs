@@ -60,6 +60,8 @@ pub(crate) struct Counters {
     pub(crate) bytes_fetched: AtomicU64,
     /// Body bytes received that were covered already, or thrown away.
     pub(crate) bytes_wasted: AtomicU64,
+    /// Stored bytes given back to the disk.
+    pub(crate) bytes_evicted: AtomicU64,
 }
 
 /// One opened resource.
@@ -71,6 +73,8 @@ pub(crate) struct Resource {
     pub(crate) key: Option<AssetKey>,
     /// Whether what is received is recorded in the store. Not if another engine holds the asset.
     pub(crate) stored: bool,
+    /// Whether parts of it go where the store's limit has no room for all of it.
+    pub(crate) bounded: bool,
     /// Whether the disk takes it.
     storing: AtomicBool,
     /// The readers of all its sessions.
@@ -111,6 +115,7 @@ impl Resource {
             id,
             key,
             stored: false,
+            bounded: false,
             storing: AtomicBool::new(true),
             readers: Mutex::default(),
             origin,

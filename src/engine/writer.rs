@@ -6,8 +6,9 @@
 //!
 //! Journals live here and nowhere else, so they need no lock. Syncs run elsewhere: a slow disk
 //! must not keep a blocked reader from the bytes that have just come. What happens while a disk refuses
-//! is in `trouble`.
+//! is in `trouble`, how stored bytes are given back to it in `shed`.
 
+mod shed;
 mod trouble;
 
 use std::collections::BTreeMap;
@@ -23,13 +24,17 @@ use crate::engine::shared::{Command, Shared};
 use crate::error::{Error, StorageError};
 use crate::ids::{FetchId, ResourceId};
 use crate::sched::{Event, FetchOutcome};
-use crate::storage::{Landed, WriteError};
+use crate::storage::{Cut, Landed, WriteError};
 use crate::sync::{Arc, Ordering};
 use crate::time::Micros;
 use trouble::{Refused, Trouble};
 
 /// Most jobs handled before a look at what is due.
 const BATCH: usize = 32;
+/// The store is looked through again when it has grown by such a part of its limit.
+const GROWTH: u64 = 32;
+/// And by no less than that, in bytes.
+const LEAST_GROWTH: u64 = 4 << 20;
 
 /// Work for the writer, in the order given.
 pub(crate) enum Job {
@@ -56,11 +61,7 @@ pub(crate) enum Job {
     /// Stored bytes could not be read back. The reader has withdrawn them: nobody is given them any more.
     Unreadable { resource: Arc<Resource>, range: ByteRange, error: StorageError },
     /// Give these stored bytes back to the disk.
-    Shed {
-        resource: ResourceId,
-        #[expect(dead_code, reason = "nothing is bounded yet")]
-        ranges: Vec<ByteRange>,
-    },
+    Shed { resource: ResourceId, ranges: Vec<ByteRange> },
     /// A barrier was synced, or failed to be.
     BarrierSynced { resource: ResourceId, synced: SyncedBarrier },
     /// Close everything and end.
@@ -97,9 +98,18 @@ struct Kept {
     unbegun: Option<Generation>,
     /// There while the disk refuses.
     trouble: Option<Trouble>,
+    /// To be given back to the disk when it is their turn.
+    to_shed: Vec<ByteRange>,
+    /// What is being given back.
+    cuts: Vec<Cut>,
 }
 
 impl Kept {
+    fn new(resource: Arc<Resource>, journal: Option<Box<Journal>>) -> Self {
+        let (to_shed, cuts) = (Vec::new(), Vec::new());
+        Self { journal, resource, unbegun: None, trouble: None, to_shed, cuts }
+    }
+
     /// Looks whether the journal had to stop recording.
     fn report(&mut self, shared: &Shared) {
         if let Some(error) = self.journal.as_mut().and_then(|journal| journal.take_error()) {
@@ -123,6 +133,8 @@ impl Kept {
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     kept: BTreeMap<ResourceId, Kept>,
+    /// Bytes stored since the store was last looked through.
+    grown: u64,
 }
 
 /// Tells the driver when the writer's thread ends, also by a panic.
@@ -138,7 +150,7 @@ impl Writer {
     /// Works until `Shutdown`, or until nobody is left to give work.
     pub(crate) fn run(shared: Arc<Shared>, jobs: Receiver<Job>) {
         let _farewell = Farewell(shared.clone());
-        let mut writer = Self { shared, kept: BTreeMap::new() };
+        let mut writer = Self { shared, kept: BTreeMap::new(), grown: 0 };
         while let Some(job) = writer.next_job(&jobs) {
             if !writer.handle(job) {
                 break;
@@ -179,8 +191,7 @@ impl Writer {
             Job::Write(write) => self.write(write),
             Job::Ended { fetch, outcome } => self.ended(fetch, outcome),
             Job::Keep { resource, journal } => {
-                let kept = Kept { journal, resource, unbegun: None, trouble: None };
-                self.kept.insert(kept.resource.id, kept);
+                self.kept.insert(resource.id, Kept::new(resource, journal));
             }
             Job::StoreRefused { resource, error, room } => {
                 if let Some(kept) = self.kept.get_mut(&resource) {
@@ -198,9 +209,7 @@ impl Writer {
             Job::Restart { resource, notice } => self.restart(&resource, notice),
             Job::Close { resource, discard, done } => self.close(resource, discard, done),
             Job::Unreadable { resource, range, error } => self.unreadable(&resource, range, error),
-            Job::Shed { resource, .. } => {
-                self.shared.sched(Event::Bounded { resource, to: None });
-            }
+            Job::Shed { resource, ranges } => self.shed(resource, ranges),
             Job::BarrierSynced { resource, synced } => self.barrier_synced(resource, synced),
             Job::Shutdown => return false,
         }
@@ -229,6 +238,7 @@ impl Writer {
         let wasted = if landed.withdrawn == len { len } else { len - landed.new };
         counters.bytes_wasted.fetch_add(wasted, Ordering::Relaxed);
         drop(permit);
+        self.grow(landed.new);
     }
 
     /// Writes to the disk, or to memory while that refuses.
@@ -241,11 +251,14 @@ impl Writer {
         bytes: &Bytes,
     ) -> Result<Landed, StorageError> {
         let (shared, len) = (self.shared.clone(), bytes.len() as u64);
+        let range = ByteRange::at(offset, len);
+        let cut = self.kept.get(&resource.id).is_some_and(|kept| kept.is_cutting(range));
         // The scheduler hears of the bytes before the reader that waits for them: that one soon asks for what
         // follows, and a fetch that seems to be behind by then would be taken for slow and doubled.
         let tell = |landed: &Landed| {
-            if landed.withdrawn < len {
-                shared.sched(Event::Written { fetch, range: ByteRange::at(offset, len) });
+            // Of what is being given back it hears next.
+            if landed.withdrawn < len || cut {
+                shared.sched(Event::Written { fetch, range });
             }
         };
         if !self.kept.get(&resource.id).is_some_and(Kept::is_holding) {
@@ -253,9 +266,7 @@ impl Writer {
                 Ok(landed) => {
                     if landed.withdrawn < len {
                         let now = shared.clock.now();
-                        self.note(resource.id, |journal| {
-                            journal.written(fetch, offset, bytes, now);
-                        });
+                        self.record(resource.id, fetch, offset, bytes, now);
                     }
                     return Ok(landed);
                 }
@@ -269,6 +280,7 @@ impl Writer {
         }
         match resource.bytes.hold_telling(generation, offset, bytes, tell) {
             Ok(landed) => {
+                self.give_up_held(resource.id);
                 self.bound_held(resource);
                 Ok(landed)
             }
@@ -298,6 +310,7 @@ impl Writer {
     fn restart(&mut self, resource: &Arc<Resource>, notice: Error) {
         if let Some(kept) = self.kept.get_mut(&resource.id) {
             kept.unbegun = None;
+            kept.forget_to_shed(&self.shared);
         }
         resource.begin_next_generation(notice);
         let _ = self.shared.command(Command::Restarted { resource: resource.id });
@@ -311,6 +324,9 @@ impl Writer {
                 continue;
             }
             kept.look_again(&self.shared, now);
+            if let Some(barrier) = kept.begin_shedding(&self.shared) {
+                sync_elsewhere(&self.shared, resource, barrier);
+            }
             if let Some(barrier) = kept.journal.as_mut().and_then(|journal| journal.run_due(now)) {
                 sync_elsewhere(&self.shared, resource, barrier);
             }
@@ -324,7 +340,11 @@ impl Writer {
         match journal.barrier_done(synced) {
             BarrierOutcome::Done => kept.look_at_proof(),
             BarrierOutcome::Next(barrier) => sync_elsewhere(&self.shared, id, barrier),
-            BarrierOutcome::Lost { ranges, error } => self.unsynced(id, ranges, error),
+            BarrierOutcome::Lost { ranges, error } => {
+                kept.shed_done(&self.shared);
+                self.unsynced(id, ranges, error);
+            }
+            BarrierOutcome::Punched { cut } => kept.punched(&self.shared, cut),
         }
         if let Some(kept) = self.kept.get_mut(&id) {
             kept.report(&self.shared);

@@ -9,7 +9,7 @@ use crate::error::{Error, StorageError};
 use crate::ids::{FetchId, ReaderId, ResourceId};
 use crate::sched::Scheduler;
 use crate::sched::event::Action;
-use crate::sched::inflight::Fetch;
+use crate::sched::inflight::{Fetch, Inflight};
 use crate::sched::plan::Outlook;
 use crate::sched::resource::Resource;
 use crate::sched::segment_map::{Piece, SegmentState};
@@ -77,11 +77,11 @@ impl Scheduler {
 
     /// Bytes of `id` were stored: sees that what is too much goes.
     pub(super) fn look_at_bound(&mut self, id: ResourceId) {
-        let due = |resource: &Resource| {
-            let used_up = |room| resource.map.covered_bytes() > percent(room, HIGH);
-            !resource.bound.shedding && resource.small_room().is_some_and(used_up)
+        let Some(resource) = self.resources.get(&id) else {
+            return;
         };
-        if self.resources.get(&id).is_some_and(due) {
+        let used_up = |room| used(resource, &self.fetches) > percent(room, HIGH);
+        if !resource.bound.shedding && resource.small_room().is_some_and(used_up) {
             // It may be the others that have more than their share.
             let bounded = self.bounded();
             self.dirty.extend(bounded);
@@ -111,14 +111,14 @@ impl Scheduler {
         let Some(room) = resource.small_room().filter(|_| resource.online) else {
             return;
         };
-        let have = resource.map.covered_bytes();
-        resource.bound.full = have > percent(room, HIGH);
+        let used = used(resource, &self.fetches);
+        resource.bound.full = used > percent(room, HIGH);
         if resource.bound.full && !resource.bound.shedding {
             let outlook =
                 Self::outlook(resource, self.now, &self.tunables, &self.origins, &self.fetches);
             let kept = kept(resource, &outlook);
             let step = (room / STEP).min(LARGEST_STEP);
-            let excess = have - percent(room, LOW);
+            let excess = used - percent(room, LOW);
             let ranges = victims(&covered(resource), &kept, &cursors(resource), step, excess);
             if !ranges.is_empty() {
                 resource.bound.shedding = true;
@@ -168,6 +168,13 @@ impl Resource {
     pub(super) fn telling_step(&self) -> Option<u64> {
         self.small_room().filter(|_| self.is_full()).map(|room| (room / STEP).min(LARGEST_STEP))
     }
+}
+
+/// Bytes that are there, and those that will be before anything else can be decided.
+fn used(resource: &Resource, fetches: &Inflight) -> u64 {
+    let of = |(_, fetch): &(FetchId, &Fetch)| fetch.resource == resource.id && !fetch.whole;
+    let to_come: u64 = fetches.all().filter(of).map(|(_, fetch)| fetch.rest().len()).sum();
+    resource.map.covered_bytes() + to_come
 }
 
 fn covered(resource: &Resource) -> Vec<ByteRange> {

@@ -38,10 +38,6 @@ pub(crate) enum Event {
     /// many as come. Comes after it was opened.
     Bounded { resource: ResourceId, to: Option<u64> },
     /// What `Shed` asked for is done, as far as it could be; `Shrunk` came before for what went.
-    #[cfg_attr(
-        not(any(test, feature = "sim")),
-        expect(dead_code, reason = "nothing is bounded yet")
-    )]
     Shed { resource: ResourceId },
 
     /// A reader exists from now on; its cursor is at `position`.

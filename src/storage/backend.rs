@@ -25,7 +25,7 @@ pub(crate) trait Blob: Send + Sync + 'static {
     /// Gives back the room of `range`, or of a part of it; what is read there afterwards is undefined.
     fn discard(&self, range: ByteRange) -> io::Result<()>;
     /// Bytes of disk or memory taken up.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no hole is punched into an open asset yet"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask"))]
     fn allocated(&self) -> io::Result<u64>;
 }
 

@@ -12,6 +12,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
+use crate::byte_range::ByteRange;
 use crate::sync::Arc;
 
 use super::platform;
@@ -62,6 +63,11 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Cuts the file, or lets it grow by zeros.
     fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
         file.set_len(len)
+    }
+
+    /// Gives the room of `range` back, as far as it is in the file: it reads as zeros from then on. The length stays.
+    fn punch(&self, file: &File, range: ByteRange) -> io::Result<()> {
+        platform::punch(file, range)
     }
 
     /// Makes what was written to the file proof against power loss, if this succeeds. Its name is another matter.

@@ -36,9 +36,8 @@ impl Blob for FileBlob {
         self.disk.write_at(&self.file, offset, bytes)
     }
 
-    fn discard(&self, _range: ByteRange) -> io::Result<()> {
-        // A file keeps its bytes until they are written over: std cannot punch holes.
-        Ok(())
+    fn discard(&self, range: ByteRange) -> io::Result<()> {
+        self.disk.punch(&self.file, range)
     }
 
     fn allocated(&self) -> io::Result<u64> {

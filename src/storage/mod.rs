@@ -37,6 +37,6 @@ pub(crate) use self::{
     gate::Landed,
     run::Run,
     state::{Look, Waited},
-    streaming::{StreamingResource, WriteError},
+    streaming::{Cut, StreamingResource, WriteError},
     waiter::{Nudger, Waiter},
 };

@@ -9,6 +9,8 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 
+use crate::byte_range::ByteRange;
+
 /// Reads at most `buf.len()` bytes at `offset`; zero at or past the end of the file.
 #[cfg(unix)]
 pub(crate) fn read_at(file: &File, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
@@ -58,6 +60,20 @@ pub(crate) fn allocated(metadata: &Metadata) -> io::Result<u64> {
 #[cfg(not(unix))]
 pub(crate) fn allocated(metadata: &Metadata) -> io::Result<u64> {
     Ok(metadata.len())
+}
+
+/// Gives the room of `range` back to the disk, as far as it is in the file: it reads as zeros from then on. The length stays.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn punch(file: &File, range: ByteRange) -> io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    Ok(fallocate(file, flags, range.start, range.len())?)
+}
+
+/// There is no safe call for it here.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn punch(_file: &File, _range: ByteRange) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Makes the names in `folder` durable: a rename or a new file survives a power cut.

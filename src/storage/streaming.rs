@@ -202,14 +202,15 @@ impl StreamingResource {
 
     /// `range` is no longer there; the bytes stay in the backend until they are written over.
     pub(crate) fn shrink(&self, range: ByteRange) {
-        drop(self.cut(range));
+        let ticket = self.gate.begin_cut(range);
+        self.gate.end_cut(ticket);
         self.held.remove(range);
     }
 
     /// `range` is no longer there, and nothing written into it counts until the [`Cut`] is dropped:
     /// time to record the loss before [`Cut::discard`] gives the bytes back to the disk.
-    pub(crate) fn cut(&self, range: ByteRange) -> Cut<'_> {
-        Cut { resource: self, range, ticket: Some(self.gate.begin_cut(range)) }
+    pub(crate) fn cut(self: &Arc<Self>, range: ByteRange) -> Cut {
+        Cut { resource: self.clone(), range, ticket: Some(self.gate.begin_cut(range)) }
     }
 
     /// A new generation: coverage and length are void, and each reader is told once, with `notice`.
@@ -358,25 +359,33 @@ impl StreamingResource {
 /// A range that is being given back to the disk; see [`StreamingResource::cut`].
 #[derive(Debug)]
 #[must_use = "dropping it ends the cut"]
-pub(crate) struct Cut<'a> {
+pub(crate) struct Cut {
     /// Of which resource.
-    resource: &'a StreamingResource,
+    resource: Arc<StreamingResource>,
     /// Which bytes.
-    range: ByteRange,
+    pub(crate) range: ByteRange,
     /// The entry among the writes on their way; taken on drop.
     ticket: Option<Ticket>,
 }
 
-impl Cut<'_> {
-    /// Gives the bytes back to the disk, as far as it can take them.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no hole is punched into an open asset yet"))]
-    pub(crate) fn discard(self) -> Result<(), StorageError> {
+impl Cut {
+    /// Gives up what of them is held in memory.
+    pub(crate) fn give_up_held(&self) {
         self.resource.held.remove(self.range);
+    }
+
+    /// Gives the bytes back to the disk.
+    ///
+    /// # Errors
+    ///
+    /// The disk cannot do that, or refused.
+    pub(crate) fn discard(self) -> Result<(), StorageError> {
+        self.give_up_held();
         self.resource.backend.discard(self.range)
     }
 }
 
-impl Drop for Cut<'_> {
+impl Drop for Cut {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.resource.gate.end_cut(ticket);

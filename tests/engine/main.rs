@@ -7,6 +7,7 @@
 mod stage;
 mod support;
 
+mod bounded;
 mod changes;
 mod ends;
 mod eviction;

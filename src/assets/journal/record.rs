@@ -150,13 +150,19 @@ impl Journal {
     pub(crate) fn lost(&mut self, range: ByteRange) {
         let rest = self.runs.take();
         self.record_all(rest);
+        self.forget(range);
+        self.stalled = true;
+    }
+
+    /// `range` is no longer there.
+    pub(super) fn forget(&mut self, range: ByteRange) {
         let unproven = std::mem::take(&mut self.unproven).into_iter();
         self.unproven = unproven
             .flat_map(|(piece, seq)| without(piece, range).map(move |piece| (piece, seq)))
             .collect();
         let proven = std::mem::take(&mut self.proven).into_iter();
         self.proven = proven.flat_map(|piece| without(piece, range)).collect();
-        (self.sealed, self.stalled) = (false, true);
+        self.sealed = false;
     }
 
     /// Everything up to `seq` is proof.

@@ -67,7 +67,8 @@ impl Kept {
     pub(super) fn next_due(&self) -> Option<Micros> {
         let journal = self.journal.as_ref().and_then(|journal| journal.next_due());
         let again = self.trouble.as_ref().and_then(|trouble| trouble.next_try);
-        journal.into_iter().chain(again).min()
+        let shed = self.may_shed().then_some(Micros(0));
+        journal.into_iter().chain(again).chain(shed).min()
     }
 
     /// The disk refused something.

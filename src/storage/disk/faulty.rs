@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{Depth, Disk, System};
+use crate::byte_range::ByteRange;
 use crate::sync::{Arc, Mutex, MutexGuard};
 
 /// `ENOSPC`, `EIO`, `EROFS` as Linux and the BSDs number them.
@@ -29,6 +30,7 @@ pub(crate) enum Kind {
     Read,
     Write,
     SetLen,
+    Punch,
     SyncData,
     SyncAll,
     SyncFolder,
@@ -173,6 +175,11 @@ impl Disk for Faulty {
     fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
         self.ask_file(Kind::SetLen, file, 0)?;
         System.set_len(file, len)
+    }
+
+    fn punch(&self, file: &File, range: ByteRange) -> io::Result<()> {
+        self.ask_file(Kind::Punch, file, 0)?;
+        System.punch(file, range)
     }
 
     fn sync(&self, file: &File, depth: Depth) -> io::Result<()> {

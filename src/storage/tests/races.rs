@@ -136,7 +136,7 @@ fn n8_a_late_write_cannot_land_over_the_new_generation() {
 /// the hole, bytes of a new generation, or an error because nothing is left.
 #[test]
 fn s2_defect_17_what_goes_in_the_middle_of_a_hit_is_thrown_away() {
-    type Meanwhile = fn(&StreamingResource);
+    type Meanwhile = fn(&Arc<StreamingResource>);
     let disturbances: [Meanwhile; 4] = [
         |resource| resource.cut(range(0, 1 << 20)).discard().expect("memory"),
         |resource| resource.shrink(range(9, 10)),

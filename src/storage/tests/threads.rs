@@ -115,7 +115,7 @@ fn run_together(
 }
 
 /// Writers, readers, and cuts whose bytes really go, by `erase`.
-fn torture(backend: Backend, erase: impl Fn(&StreamingResource, ByteRange) + Send + Sync) {
+fn torture(backend: Backend, erase: impl Fn(&Arc<StreamingResource>, ByteRange) + Send + Sync) {
     let resource = StreamingResource::new(backend);
     resource.set_len(LEN).expect("no conflict");
     let evict = |stop: &AtomicBool| {
@@ -159,6 +159,16 @@ fn s2_defects_1_3_4_6_17_no_thread_ever_reads_a_wrong_byte_in_a_file() {
         let cut = resource.cut(range);
         raw.write_all_at(range.start, &vec![0; range.len() as usize]).expect("the disk takes it");
         drop(cut);
+    });
+}
+
+/// The same where the file's room is given back to the disk.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn s2_no_thread_ever_reads_a_hole_in_a_file() {
+    let file: File = tempfile::tempfile().expect("a temporary file");
+    torture(Backend::file(file), |resource, range| {
+        resource.cut(range).discard().expect("the disk takes it");
     });
 }
 

@@ -48,6 +48,12 @@ pub(super) enum Op {
         ino: Ino,
         len: usize,
     },
+    /// A hole, within the file.
+    Punch {
+        ino: Ino,
+        offset: usize,
+        len: usize,
+    },
     Sync {
         ino: Ino,
     },
@@ -82,6 +88,12 @@ impl Content {
         }
         self.head.resize(self.head.len().max(end), 0);
         self.head[at..end].copy_from_slice(bytes);
+    }
+
+    /// The length stays.
+    fn punch(&mut self, start: usize, end: usize) {
+        let end = end.min(self.head.len());
+        self.head[start.min(end)..end].fill(0);
     }
 
     fn set_len(&mut self, len: usize) {
@@ -174,6 +186,7 @@ impl Rename {
 enum Change {
     Write { offset: usize, bytes: Vec<u8> },
     SetLen(usize),
+    Punch { offset: usize, len: usize },
 }
 
 #[derive(Debug, Clone, Default)]
@@ -221,6 +234,9 @@ impl Drive {
                 self.file(ino).pending.push(Change::Write { offset, bytes });
             }
             Op::SetLen { ino, len } => self.file(ino).pending.push(Change::SetLen(len)),
+            Op::Punch { ino, offset, len } => {
+                self.file(ino).pending.push(Change::Punch { offset, len });
+            }
             Op::Sync { ino } => self.file(ino).sync(),
             Op::SyncFolder { ino } => self.sync_folder(ino),
             Op::FailedSync { ino, view } => self.file(ino).fail(&view),
@@ -290,11 +306,9 @@ impl Drive {
 impl File {
     fn sync(&mut self) {
         for change in std::mem::take(&mut self.pending) {
-            if let Change::Write { offset, bytes } = &change {
-                for number in offset / SECTOR..(offset + bytes.len()).div_ceil(SECTOR) {
-                    if let Some(shown) = self.limbo.remove(&number) {
-                        self.certain.write(number * SECTOR, &shown);
-                    }
+            for number in sectors(&change) {
+                if let Some(shown) = self.limbo.remove(&number) {
+                    self.certain.write(number * SECTOR, &shown);
                 }
             }
             apply(&mut self.certain, &change);
@@ -326,6 +340,16 @@ impl File {
                 (Change::Write { offset, bytes }, Fate::Torn(rng, n)) => {
                     tear(&mut content, *offset, bytes, rng, *n);
                 }
+                (Change::Punch { offset, len }, Fate::Torn(rng, n)) => {
+                    // As a file system gives it back: block by block, the last ones perhaps later.
+                    for number in sectors(change) {
+                        if !rng.one_in(*n) {
+                            let start = (*offset).max(number * SECTOR);
+                            let end = (*offset + *len).min((number + 1) * SECTOR);
+                            content.punch(start, end);
+                        }
+                    }
+                }
                 (change, fate) => {
                     if fate.keeps_change() {
                         apply(&mut content, change);
@@ -337,10 +361,21 @@ impl File {
     }
 }
 
+/// The sectors that a change touches and leaves whole otherwise.
+fn sectors(change: &Change) -> std::ops::Range<usize> {
+    let (offset, len) = match change {
+        Change::Write { offset, bytes } => (*offset, bytes.len()),
+        Change::Punch { offset, len } => (*offset, *len),
+        Change::SetLen(_) => return 0..0,
+    };
+    offset / SECTOR..(offset + len).div_ceil(SECTOR)
+}
+
 fn apply(content: &mut Content, change: &Change) {
     match change {
         Change::Write { offset, bytes } => content.write(*offset, bytes),
         Change::SetLen(len) => content.set_len(*len),
+        Change::Punch { offset, len } => content.punch(*offset, offset + len),
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 
 use super::Rng;
 use super::drive::{Content, Drive, Ino, Name, Op, SECTOR};
+use crate::byte_range::ByteRange;
 use crate::storage::disk::{Depth, Disk, System, write_all_at};
 use crate::storage::platform;
 
@@ -21,6 +22,8 @@ pub(super) enum Plant {
     NoFolderSync,
     /// The data is synced after the log that claims it.
     ClaimBeforeSync,
+    /// A hole is cut before the log that says so is synced.
+    HoleBeforeRecord,
 }
 
 /// See the module.
@@ -44,6 +47,8 @@ struct State {
     rng: Rng,
     held_writes: Vec<(File, u64, Vec<u8>)>,
     held_sync: Option<File>,
+    /// The log's sync, if nothing was asked for since.
+    last_sync: Option<Ino>,
 }
 
 impl Recorder {
@@ -60,6 +65,7 @@ impl Recorder {
             rng: Rng(7),
             held_writes: Vec::new(),
             held_sync: None,
+            last_sync: None,
         };
         state.find(base);
         state.drive = state.start.clone();
@@ -77,7 +83,11 @@ impl Recorder {
 
     /// How much was asked for so far.
     pub(super) fn now(&self) -> usize {
-        self.state().ops.len()
+        let mut state = self.state();
+        if let Some(ino) = state.last_sync.take() {
+            state.record(Op::Sync { ino });
+        }
+        state.ops.len()
     }
 
     /// What was certain at the beginning.
@@ -133,6 +143,9 @@ impl State {
     }
 
     fn record(&mut self, op: Op) {
+        if let Some(ino) = self.last_sync.take() {
+            self.record(Op::Sync { ino });
+        }
         self.drive.apply(&op);
         self.ops.push(op);
     }
@@ -233,6 +246,21 @@ impl Disk for Recorder {
         Ok(())
     }
 
+    fn punch(&self, file: &File, range: ByteRange) -> io::Result<()> {
+        let mut state = self.state();
+        state.release()?;
+        System.punch(file, range)?;
+        let len = file.metadata()?.len().min(range.end).saturating_sub(range.start) as usize;
+        // The question whether the disk can do it changes nothing.
+        if len > 0 {
+            let (ino, offset) = (state.ino(file), range.start as usize);
+            let synced = state.last_sync.take();
+            state.record(Op::Punch { ino, offset, len });
+            state.last_sync = synced;
+        }
+        Ok(())
+    }
+
     fn sync(&self, file: &File, depth: Depth) -> io::Result<()> {
         let mut state = self.state();
         state.release()?;
@@ -242,6 +270,11 @@ impl Disk for Recorder {
         }
         if self.is(Plant::ClaimBeforeSync) && depth == Depth::Data {
             state.held_sync = Some(file.try_clone()?);
+            return Ok(());
+        }
+        if self.is(Plant::HoleBeforeRecord) && depth == Depth::All {
+            let ino = state.ino(file);
+            state.last_sync = Some(ino);
             return Ok(());
         }
         let held = state.held_sync.take();

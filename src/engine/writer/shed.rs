@@ -1,0 +1,166 @@
+//! Giving stored bytes of an open resource back to the disk, when the scheduler says that its room is used up.
+//!
+//! In this order: the log says that they are gone; from here on no reader is given them, and nothing that is written there
+//! counts; the log is synced and the holes are cut, on a thread that may block; the scheduler hears that they are gone. So
+//! it asks for none of them again before new ones count.
+//!
+//! A resource that nothing is recorded of has no log, and its holes are cut at once.
+
+use super::{GROWTH, Kept, LEAST_GROWTH, Writer, sync_elsewhere};
+use crate::assets::{Barrier, Punching};
+use crate::byte_range::ByteRange;
+use crate::engine::shared::Shared;
+use crate::error::StorageError;
+use crate::ids::{FetchId, ResourceId};
+use crate::sched::Event;
+use crate::storage::Cut;
+use crate::sync::Ordering;
+use crate::time::Micros;
+
+impl Kept {
+    /// Whether there are bytes to give back, and it is their turn.
+    pub(super) fn may_shed(&self) -> bool {
+        let may_punch = || self.journal.as_ref().is_none_or(|journal| journal.may_punch());
+        !self.to_shed.is_empty() && may_punch()
+    }
+
+    /// Whether bytes of `range` are being given back.
+    pub(super) fn is_cutting(&self, range: ByteRange) -> bool {
+        self.cuts.iter().any(|cut| cut.range.overlaps(range))
+    }
+
+    /// Begins, if it is time for that; what is to be run is given back.
+    pub(super) fn begin_shedding(&mut self, shared: &Shared) -> Option<Barrier> {
+        if !self.may_shed() {
+            return None;
+        }
+        let ranges = std::mem::take(&mut self.to_shed);
+        let bytes = &self.resource.bytes;
+        let cut = |range: &ByteRange| {
+            let cut = bytes.cut(*range);
+            cut.give_up_held();
+            cut
+        };
+        let Some(journal) = &mut self.journal else {
+            let cuts: Vec<Cut> = ranges.iter().map(cut).collect();
+            let done = cuts.into_iter().try_for_each(Cut::discard);
+            self.are_gone(shared, &ranges);
+            self.given_back(shared, &ranges, done);
+            return None;
+        };
+        match journal.punch(&ranges) {
+            Punching::Begun(barrier) => {
+                self.cuts = ranges.iter().map(cut).collect();
+                Some(*barrier)
+            }
+            Punching::Later => {
+                self.to_shed = ranges;
+                None
+            }
+            Punching::Refused => {
+                tracing::info!(resource = %self.resource.id, "nothing of this resource can be given back to the disk");
+                self.unbound(shared);
+                None
+            }
+        }
+    }
+
+    /// The log is synced, and the holes are cut or refused.
+    pub(super) fn punched(&mut self, shared: &Shared, done: Result<(), StorageError>) {
+        let ranges: Vec<ByteRange> = self.cuts.iter().map(|cut| cut.range).collect();
+        self.shed_done(shared);
+        self.given_back(shared, &ranges, done);
+    }
+
+    /// No more is being given back; what was is gone in any case.
+    pub(super) fn shed_done(&mut self, shared: &Shared) {
+        let cuts = std::mem::take(&mut self.cuts);
+        if cuts.is_empty() {
+            return;
+        }
+        let ranges: Vec<ByteRange> = cuts.iter().map(|cut| cut.range).collect();
+        drop(cuts);
+        self.are_gone(shared, &ranges);
+    }
+
+    fn are_gone(&self, shared: &Shared, ranges: &[ByteRange]) {
+        let resource = self.resource.id;
+        for range in ranges {
+            shared.sched(Event::Shrunk { resource, range: *range });
+        }
+        shared.sched(Event::Shed { resource });
+    }
+
+    fn given_back(&self, shared: &Shared, ranges: &[ByteRange], done: Result<(), StorageError>) {
+        match done {
+            Ok(()) => {
+                let bytes = ranges.iter().map(|range| range.len()).sum();
+                self.resource.counters.bytes_evicted.fetch_add(bytes, Ordering::Relaxed);
+            }
+            Err(error) => {
+                tracing::warn!(resource = %self.resource.id, %error, "it is stored whole from now on");
+                self.unbound(shared);
+            }
+        }
+    }
+
+    fn unbound(&self, shared: &Shared) {
+        shared.sched(Event::Bounded { resource: self.resource.id, to: None });
+    }
+
+    /// A new generation begins: there is nothing to give back that was to be.
+    pub(super) fn forget_to_shed(&mut self, shared: &Shared) {
+        if !std::mem::take(&mut self.to_shed).is_empty() {
+            shared.sched(Event::Shed { resource: self.resource.id });
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn shed(&mut self, id: ResourceId, ranges: Vec<ByteRange>) {
+        let Some(kept) = self.kept.get_mut(&id) else { return };
+        kept.to_shed = ranges;
+        if let Some(barrier) = kept.begin_shedding(&self.shared) {
+            sync_elsewhere(&self.shared, id, barrier);
+        }
+    }
+
+    /// Notes in the journal what `fetch` has written, but not where bytes are being given back.
+    pub(super) fn record(
+        &mut self,
+        id: ResourceId,
+        fetch: FetchId,
+        offset: u64,
+        bytes: &[u8],
+        now: Micros,
+    ) {
+        let Some(kept) = self.kept.get_mut(&id) else { return };
+        let Some(journal) = &mut kept.journal else { return };
+        let mut cuts: Vec<ByteRange> = kept.cuts.iter().map(|cut| cut.range).collect();
+        cuts.sort_unstable();
+        let end = offset + bytes.len() as u64;
+        let mut at = offset;
+        for cut in cuts.into_iter().chain([ByteRange::new(end, end)]) {
+            let to = cut.start.clamp(at, end);
+            let part = &bytes[(at - offset) as usize..(to - offset) as usize];
+            journal.written(fetch, at, part, now);
+            at = cut.end.clamp(at, end);
+        }
+    }
+
+    /// What was held of bytes that are being given back does not count, and must not be written later.
+    pub(super) fn give_up_held(&self, id: ResourceId) {
+        let cuts = self.kept.get(&id).into_iter().flat_map(|kept| &kept.cuts);
+        cuts.for_each(Cut::give_up_held);
+    }
+
+    /// So many bytes were stored. Assets that are not open make room for those that are.
+    pub(super) fn grow(&mut self, bytes: u64) {
+        self.grown += bytes;
+        if self.grown >= (self.shared.config.store.max_bytes / GROWTH).max(LEAST_GROWTH) {
+            self.grown = 0;
+            let shared = self.shared.clone();
+            self.shared.own.spawn_blocking(move || shared.make_room());
+        }
+    }
+}

@@ -360,7 +360,7 @@ impl Session {
     }
 
     /// Whether what is received is kept in the store. Not while another process, or another engine, holds the
-    /// resource there: then the session lives on the network alone. Nor while the disk refuses, nor for a local file.
+    /// resource there: then the session reads what that one has proven, and keeps nothing itself. Nor while the disk refuses, nor for a local file.
     pub fn is_stored(&self) -> bool {
         self.shared.resource.is_storing()
     }

@@ -40,6 +40,23 @@ impl Extents {
         range.is_empty() || self.0.gaps(&range.to_std()).next().is_none()
     }
 
+    /// Whether any byte of `range` is in it.
+    pub(crate) fn overlaps(&self, range: ByteRange) -> bool {
+        !range.is_empty() && self.0.overlaps(&range.to_std())
+    }
+
+    /// Whether the byte at `offset` is in it, and where that ends to be so.
+    pub(crate) fn run_from(&self, offset: u64) -> (bool, u64) {
+        match self.0.get(&offset) {
+            Some(run) => (true, run.end),
+            None if offset == u64::MAX => (false, u64::MAX),
+            None => {
+                let next = self.0.overlapping(offset..u64::MAX).next();
+                (false, next.map_or(u64::MAX, |run| run.start))
+            }
+        }
+    }
+
     /// The ranges, in order.
     pub(crate) fn to_vec(&self) -> Vec<ByteRange> {
         self.0.iter().cloned().map(ByteRange::from).collect()

@@ -23,7 +23,7 @@ use crate::sync::Arc;
 use crate::validator::Validator;
 
 /// Most bytes of a log that are read: two million records. The rest counts as torn off.
-const MAX_LOG: u64 = 64 << 20;
+pub(super) const MAX_LOG: u64 = 64 << 20;
 /// Most suspect bytes that are read and checked while an asset opens. Barriers keep it to some tens of MiB; what
 /// is beyond was written while syncs did not come back for long, and is fetched again.
 const MAX_CHECK: u64 = 256 << 20;
@@ -270,7 +270,7 @@ pub(super) fn crc_of(disk: &dyn Disk, data: &File, range: ByteRange) -> Option<u
 }
 
 /// What of a recovery the engine needs.
-fn summary(recovery: &Recovery) -> Recovered {
+pub(super) fn summary(recovery: &Recovery) -> Recovered {
     let Header { validator, content_type, .. } = &recovery.header;
     let covered = coverage(recovery);
     let whole = recovery.len.is_some_and(|len| covered.covers(ByteRange::new(0, len)));

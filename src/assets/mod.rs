@@ -10,6 +10,7 @@
 //! Not here: serving bytes and waiting for them (`storage`), deciding whether stored bytes are still
 //! those of the resource (`engine`).
 
+mod along;
 mod barrier;
 mod boot;
 mod evict;
@@ -34,6 +35,7 @@ mod verify;
 use std::io::ErrorKind;
 use std::path::Path;
 
+pub(crate) use along::Along;
 pub(crate) use barrier::{Barrier, BarrierOutcome, SyncedBarrier};
 pub use evict::{Evicted, Removed};
 pub use export::{ExportError, Exported, IfExists};

@@ -1,5 +1,7 @@
 //! What the tests of the room share, and the tests of the store as a whole.
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod along;
 mod crash;
 mod damage;
 mod evict;

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
 use url::Url;
 
-use crate::assets::{Acquired, AssetKey, Journal, Lease, Recovered};
+use crate::assets::{Acquired, Along, AssetKey, Journal, Lease, Recovered};
 use crate::byte_range::ByteRange;
 use crate::engine::resource::{Info, Resource};
 use crate::engine::shared::{Command, Entry, Shared};
@@ -130,7 +130,9 @@ async fn open_http(
     let info = found.info();
     let mut resource = Resource::new(id, Some(key), origin, found.bytes, target, info);
     resource.stored = found.journal.is_some();
-    resource.bounded = !found.pinned;
+    // What is read along takes no room.
+    resource.bounded = !found.pinned && found.along.is_none();
+    resource.along = found.along;
     let resource = Arc::new(resource);
     if let Some((error, _)) = &found.refused {
         resource.set_storing(false);
@@ -167,6 +169,8 @@ struct Found {
     journal: Option<Box<Journal>>,
     /// Why the store cannot be used, and where the bytes go instead.
     refused: Option<(StorageError, Room)>,
+    /// Where somebody else has what is covered.
+    along: Option<Arc<Along>>,
     /// Whether the user wants all of it to stay.
     pinned: bool,
 }
@@ -185,7 +189,7 @@ impl Found {
         });
         match held {
             Ok(Some(found)) => Ok(found),
-            Ok(None) => Ok(Self::scratch(None)),
+            Ok(None) => Ok(Self::beside(store, key)),
             Err(Error::Storage(error)) if !offline => Ok(Self::scratch(Some(error))),
             Err(error) => Err(error),
         }
@@ -197,7 +201,19 @@ impl Found {
         let bytes = StreamingResource::restored(lease.bytes()?, recovered.len, covered);
         let pinned = lease.is_pinned();
         let journal = Some(Box::new(lease.into_journal()));
-        Ok(Self { bytes, recovered, journal, refused: None, pinned })
+        Ok(Self { bytes, recovered, journal, refused: None, along: None, pinned })
+    }
+
+    /// Somebody else has the asset. What that one has proven is read along, the rest is streamed without storing.
+    fn beside(store: &crate::assets::AssetStore, key: &AssetKey) -> Self {
+        let Some(along) = store.look_along(key) else { return Self::scratch(None) };
+        let Ok(file) = tempfile::tempfile() else { return Self::scratch(None) };
+        let along = Arc::new(along);
+        let recovered = along.found().clone();
+        let (len, covered) = (recovered.len, recovered.covered.clone());
+        let bytes = StreamingResource::restored(Backend::custom(along.over(file)), len, covered);
+        let (journal, refused) = (None, None);
+        Self { bytes, recovered, journal, refused, along: Some(along), pinned: false }
     }
 
     /// Streamed without storing, because the store refuses or somebody else has the asset: the file has no name and
@@ -216,7 +232,8 @@ impl Found {
     fn nothing(backend: Backend) -> Self {
         let bytes = StreamingResource::new(backend);
         let recovered = Recovered::default();
-        Self { bytes, recovered, journal: None, refused: None, pinned: false }
+        let (journal, refused, along) = (None, None, None);
+        Self { bytes, recovered, journal, refused, along, pinned: false }
     }
 
     /// Whether the asset will be stored and nothing of it is yet.

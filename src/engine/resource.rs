@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use tokio::sync::watch;
 
-use crate::assets::AssetKey;
+use crate::assets::{Along, AssetKey};
 use crate::byte_range::ByteRange;
 use crate::engine::reader_state::ReaderState;
 use crate::error::Error;
@@ -73,6 +73,8 @@ pub(crate) struct Resource {
     pub(crate) key: Option<AssetKey>,
     /// Whether what is received is recorded in the store. Not if another engine holds the asset.
     pub(crate) stored: bool,
+    /// Where bytes are read from that another engine stores.
+    pub(crate) along: Option<Arc<Along>>,
     /// Whether parts of it go where the store's limit has no room for all of it.
     pub(crate) bounded: bool,
     /// Whether the disk takes it.
@@ -115,6 +117,7 @@ impl Resource {
             id,
             key,
             stored: false,
+            along: None,
             bounded: false,
             storing: AtomicBool::new(true),
             readers: Mutex::default(),

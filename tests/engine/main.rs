@@ -7,6 +7,7 @@
 mod stage;
 mod support;
 
+mod along;
 mod bounded;
 mod changes;
 mod ends;

@@ -219,6 +219,12 @@ impl Writer {
         range: ByteRange,
         error: StorageError,
     ) {
+        // Where another engine stored them no disk is to blame.
+        let gone = resource.along.as_ref().map(|along| along.gone()).unwrap_or_default();
+        gone.iter().for_each(|range| self.take_away(resource, *range));
+        if gone.iter().any(|gone| gone.overlaps(range)) {
+            return self.take_away(resource, range);
+        }
         // Again, though the reader did: only what this thread takes away stays away from the scheduler.
         self.take_away(resource, range);
         let Some(kept) = self.kept.get_mut(&resource.id) else { return };

@@ -1,4 +1,4 @@
-//! `kill -9` at any moment, again and again on one store: A3, A7. Every byte that a killed process left is checked
+//! `kill -9` at any moment, again and again on one store: A3, A6, A7. Every byte that a killed process left is checked
 //! by the process after it, which takes over the lock, sometimes while the other still runs.
 //!
 //! A few kills by default; as many as `KILLS` says otherwise, and `--nocapture` shows what they met:
@@ -19,6 +19,7 @@ const LEN: u64 = 48 * MIB;
 const STORE: &str = "KITHARA_KILLS_STORE";
 const URL: &str = "KITHARA_KILLS_URL";
 const SEED: &str = "KITHARA_KILLS_SEED";
+const ROOM: &str = "KITHARA_KILLS_ROOM";
 /// How often a child is looked at for a system call: for some 2 s.
 const LOOKS: usize = 50_000;
 /// What A3 lets a killed process lose.
@@ -47,6 +48,7 @@ fn child() {
     let mut config = quick();
     config.store.barrier_interval = Duration::from_secs(1);
     config.store.barrier_bytes = 1;
+    config.store.max_bytes = var(ROOM).unwrap().parse().unwrap();
     let engine = engine_in(Path::new(&dir), config);
     let mut session = engine.open_blocking(&url).unwrap();
     if !session.is_stored() {
@@ -71,6 +73,7 @@ fn child() {
             assert_eq!(pattern::first_wrong(&buf[..n], at, 0), None, "at {at}");
             say("stored", stored(&session));
         }
+        say("evicted", session.snapshot().bytes_evicted);
     }
     block_on(session.close());
 }
@@ -86,12 +89,14 @@ struct Victim {
 }
 
 impl Victim {
-    fn spawn(dir: &Path, url: &str, seed: u64) -> Self {
+    /// One whose store has so much room.
+    fn spawn(dir: &Path, url: &str, room: u64, seed: u64) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["kills::child", "--exact", "--nocapture", "--test-threads", "1"])
             .env(STORE, dir)
             .env(URL, url)
             .env(SEED, seed.to_string())
+            .env(ROOM, room.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -198,7 +203,7 @@ fn a3_a7_killed_at_any_moment_it_leaves_no_wrong_byte_and_loses_at_most_a_second
     origin.put("/file", Content::pattern(LEN));
     let (dir, url) = (tempfile::tempdir().unwrap(), origin.url("/file"));
     let (mut tally, mut x) = (Tally::default(), 0x9e37_79b9_7f4a_7c15);
-    let mut spawn = || Victim::spawn(dir.path(), &url, next(&mut x));
+    let mut spawn = || Victim::spawn(dir.path(), &url, 2 * LEN, next(&mut x));
     let mut moment = 0x2545_f491_4f6c_dd1d;
     let mut victim = spawn();
     while tally.kills < kills {
@@ -236,4 +241,33 @@ fn a3_a7_killed_at_any_moment_it_leaves_no_wrong_byte_and_loses_at_most_a_second
     victim.kill();
     println!("{tally:#?}");
     assert!(tally.taken_over_while_running > 0);
+}
+
+/// The same where parts go all the time: each process finds only what is right, and no more than there is room for.
+#[test]
+fn a3_a6_killed_while_parts_go_it_leaves_no_wrong_byte() {
+    let kills: u32 = std::env::var("KILLS").map_or(6, |kills| kills.parse().unwrap());
+    let (origin, room) = (origin(LEN), 8 * MIB);
+    let (dir, url) = (tempfile::tempdir().unwrap(), origin.url("/file"));
+    let (mut x, mut moment) = (0x9e37_79b9_7f4a_7c15, 0x2545_f491_4f6c_dd1d);
+    let (mut found, mut evicted) = (0, 0);
+    for nth in 0..kills {
+        let mut victim = Victim::spawn(dir.path(), &url, room, next(&mut x));
+        let lines = 20 + next(&mut moment) % 100;
+        assert!(victim.until("stored", lines as usize), "it goes on for ever");
+        if nth % 3 == 2 {
+            victim.until_in_sync();
+        }
+        let (_, said) = victim.kill();
+        let last = |what: &str| {
+            let told = said.iter().rev().find(|(_, said, _)| said == what);
+            told.map_or(0, |(_, _, value)| *value)
+        };
+        // What blocked reads bring while the disk takes bytes back comes on top.
+        assert!(last("found") <= 2 * room, "{}", last("found"));
+        found += last("found");
+        evicted += last("evicted");
+    }
+    println!("{kills} kills, {found} bytes found in all, {evicted} given back before them");
+    assert!(found > 0 && evicted > 0);
 }

@@ -7,7 +7,9 @@
 mod stage;
 mod support;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod along;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod bounded;
 mod changes;
 mod ends;

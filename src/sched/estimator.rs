@@ -20,6 +20,8 @@ const RECENT_TAIL: usize = 64;
 const SAMPLE: Micros = Micros::from_millis(50);
 /// A transfer that ends sooner than that counts if it had at least so many bytes.
 const SAMPLE_BYTES: u64 = 64 << 10;
+/// A first byte is hardly ever later than so many standard deviations.
+const LATE_SPREADS: u64 = 4;
 /// How fast old samples fade, in seconds.
 const FADE: f64 = 0.5;
 /// For so long a slow body may just be a connection that opens its window.
@@ -192,7 +194,8 @@ impl Estimator {
         let cold = self.cold.unwrap_or(first_byte + Micros(2 * round_trip.0)).max(first_byte);
         let flow = self.flow.unwrap_or(RATE_GUESS).max(1.0);
         let path = self.path.rate().unwrap_or(RATE_GUESS).max(flow);
-        Link { round_trip, first_byte, cold, flow, path }
+        let late = first_byte + Micros(self.spread().0.saturating_mul(LATE_SPREADS));
+        Link { round_trip, first_byte, late, cold, flow, path }
     }
 
     /// What to show.
@@ -208,6 +211,14 @@ impl Estimator {
         sorted.get(rank.checked_sub(1)?).copied()
     }
 
+    /// The standard deviation of warm first-byte times.
+    fn spread(&self) -> Micros {
+        let count = self.tail.len().max(1) as f64;
+        let mean = self.tail.iter().map(|after| after.0 as f64).sum::<f64>() / count;
+        let off = |after: &Micros| (after.0 as f64 - mean) * (after.0 as f64 - mean);
+        Micros((self.tail.iter().map(off).sum::<f64>() / count).sqrt() as u64)
+    }
+
     fn first_byte(&self) -> Option<Micros> {
         self.warm.median().or(self.loaded.median())
     }
@@ -220,7 +231,9 @@ pub(crate) struct Link {
     pub(crate) round_trip: Micros,
     /// R + S: from a request on a warm connection to its first byte.
     pub(crate) first_byte: Micros,
-    /// The same on a new connection.
+    /// What hardly any of these takes longer than.
+    pub(crate) late: Micros,
+    /// The first-byte time on a new connection.
     pub(crate) cold: Micros,
     /// r: bytes per second of one flow.
     pub(crate) flow: f64,
@@ -281,6 +294,17 @@ mod tests {
         let link = estimator.link();
         assert_eq!((link.round_trip, link.first_byte, link.cold), (ms(40), ms(50), ms(500)));
         assert_eq!(estimator.estimate().first_byte, Some(ms(50)));
+    }
+
+    #[test]
+    fn p4_a_late_first_byte_is_four_standard_deviations_after_the_usual_one() {
+        let mut estimator = Estimator::default();
+        assert_eq!(estimator.link().late, ms(80));
+        for after in [40, 60, 40, 60] {
+            estimator.answered(ms(after), true, false);
+        }
+        estimator.answered(ms(900), false, false);
+        assert_eq!((estimator.link().first_byte, estimator.link().late), (ms(60), ms(100)));
     }
 
     #[test]

@@ -164,7 +164,7 @@ mod tests {
     fn verdict(at: u64, fetch: &Fetch, now: Micros) -> Verdict {
         let (tunables, fetches) = (Tunables::default(), Inflight::default());
         let (round_trip, first_byte, cold) = (ms(100), ms(100), ms(100));
-        let link = Link { round_trip, first_byte, cold, flow: 1e6, path: 1e6 };
+        let link = Link { late: Micros(0), round_trip, first_byte, cold, flow: 1e6, path: 1e6 };
         let open = ms(100);
         wait_or_open(
             at,
@@ -217,6 +217,7 @@ mod tests {
     #[test]
     fn p3_a_stall_is_three_round_trips_and_never_less_than_250_ms() {
         let link = |round_trip| Link {
+            late: Micros(0),
             round_trip,
             first_byte: round_trip,
             cold: round_trip,
@@ -251,7 +252,7 @@ mod tests {
         let worth = |flow, fetch: &Fetch| {
             let (tunables, fetches) = (Tunables::default(), Inflight::default());
             let (round_trip, first_byte, cold) = (ms(100), ms(100), ms(100));
-            let link = Link { round_trip, first_byte, cold, flow, path: 2e6 };
+            let link = Link { late: Micros(0), round_trip, first_byte, cold, flow, path: 2e6 };
             let (now, open) = (ms(1000), ms(100));
             let tunables = &tunables;
             is_worth_finishing(
@@ -277,7 +278,14 @@ mod tests {
             let (mut tunables, fetches) = (Tunables::default(), Inflight::default());
             (tunables.fetch.demand_min, tunables.fetch.demand_max) = (first, first);
             let (open, flow, path) = (ms(round_trip), 1e6, 1e6);
-            let link = Link { round_trip: open, first_byte: open, cold: open, flow, path };
+            let link = Link {
+                late: Micros(0),
+                round_trip: open,
+                first_byte: open,
+                cold: open,
+                flow,
+                path,
+            };
             let (now, tunables) = (ms(1000), &tunables);
             let outlook =
                 Outlook { now, tunables, link, open, ramp: link.ramp(), fetches: &fetches };
@@ -298,7 +306,14 @@ mod tests {
         tunables.fetch.wait_max = 100_000;
         let (round_trip, fetches) = (ms(100), Inflight::default());
         let (flow, path) = (1e6, 1e6);
-        let link = Link { round_trip, first_byte: round_trip, cold: round_trip, flow, path };
+        let link = Link {
+            late: Micros(0),
+            round_trip,
+            first_byte: round_trip,
+            cold: round_trip,
+            flow,
+            path,
+        };
         let (now, open) = (ms(1000), round_trip);
         let outlook =
             Outlook { now, tunables: &tunables, link, open, ramp: link.ramp(), fetches: &fetches };

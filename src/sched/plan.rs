@@ -305,15 +305,15 @@ impl Planner<'_> {
         }
     }
 
-    /// Whether the window is to be filled: from half empty until full.
+    /// Whether the window is to be filled: from half empty until full, and sooner if a request may take longer.
     fn is_filling(&mut self, window: &Window, gap: u64) -> bool {
         let at = window.range.start;
         let have = gap.saturating_sub(at);
         let was = self.stream(window).is_some_and(|stream| stream.filling);
-        let least = size::least_ahead(window.size, self.outlook.tunables);
+        let least = size::least_ahead(window, self.outlook.tunables);
         let cut_off = window.range.len() < window.size;
         let full = have.saturating_add(if cut_off { 0 } else { least }) > window.range.len();
-        (was || have <= window.size / 2) && !full && have < window.range.len()
+        (was || have <= window.low()) && !full && have < window.range.len()
     }
 
     fn ahead_in(&mut self, gap: ByteRange, window: &Window) {

@@ -241,7 +241,10 @@ mod tests {
         let mut tunables = Tunables::default();
         tune(&mut tunables);
         let (round_trip, first_byte, cold) = (Micros(0), Micros(0), Micros(0));
-        resource(len).is_small(&tunables, &Link { round_trip, first_byte, cold, flow, path: flow })
+        resource(len).is_small(
+            &tunables,
+            &Link { late: Micros(0), round_trip, first_byte, cold, flow, path: flow },
+        )
     }
 
     #[test]

@@ -35,10 +35,20 @@ pub(crate) struct Window {
     pub(crate) range: ByteRange,
     /// Its size before clipping, in bytes.
     pub(crate) size: u64,
+    /// What is consumed while a request takes unusually long, in bytes.
+    pub(crate) reserve: u64,
     /// Whether its reader went on from where it began.
     pub(crate) settled: bool,
     /// Where its run began, if it grows with what is read since then.
     pub(crate) grows_from: Option<u64>,
+}
+
+impl Window {
+    /// With so little left of it, it is to be filled again: half, or what lasts until a late answer; but a quarter must
+    /// be missing to be worth a request.
+    pub(crate) fn low(&self) -> u64 {
+        self.reserve.min(self.size - self.size / 4).max(self.size / 2)
+    }
 }
 
 /// One run of a reader.
@@ -129,6 +139,11 @@ fn is_idle(cursor: &Cursor, now: Micros, size: u64, rate: Option<f64>) -> bool {
     cursor.blocked().is_none() && now.since(cursor.told) > IDLE + lasts
 }
 
+/// What is consumed at `rate` while a request takes unusually long, in bytes.
+fn reserve(rate: Option<f64>, link: &Link) -> u64 {
+    (rate.unwrap_or(0.0) * link.late.as_secs_f64()) as u64
+}
+
 impl Resource {
     /// The windows of all cursors that have read something, the most recently used first, each with those of the runs
     /// that its reader reads in turns. Together they are no larger than the largest window.
@@ -144,7 +159,14 @@ impl Resource {
             let Some(cursor) = self.cursors.one(reader) else { continue };
             let runs = self.runs(cursor);
             let total = self.declared.map(|rate| rate as f64).or_else(|| total(&runs));
-            let own = |run: &RunOf<'_>| run.stream.window(now, run.position, total, config);
+            // Half of it is to last until an answer that is late.
+            let lasting = reserve(total, link).saturating_mul(2);
+            let most = if config.enabled { config.max_window } else { 0 };
+            let own = |run: &RunOf<'_>| {
+                let window = run.stream.window(now, run.position, total, config);
+                let least = if run.stream.confirmed { lasting } else { 0 };
+                window.max(least.min(most))
+            };
             let whole = runs.iter().map(own).max().unwrap_or(0);
             let idle = is_idle(cursor, now, whole, total);
             for (nth, run) in runs.iter().enumerate() {
@@ -157,7 +179,8 @@ impl Resource {
                 let settled = run.stream.confirmed;
                 let grows_from = (settled && rate.is_none()).then_some(run.stream.start);
                 let (primary, here) = (rank == 0, nth == 0);
-                let (size, range) = (want, ByteRange::at(run.position, 0));
+                let (size, range, reserve) =
+                    (want, ByteRange::at(run.position, 0), reserve(rate, link));
                 windows.push(Window {
                     reader,
                     primary,
@@ -165,6 +188,7 @@ impl Resource {
                     rate,
                     range,
                     size,
+                    reserve,
                     settled,
                     grows_from,
                 });
@@ -307,6 +331,23 @@ mod tests {
         let resource = readers(&[900_000, 300_000]);
         assert_eq!(sizes(&resource, s(2), 64 * MIB), [(1, 9228), (2, 3076)], "10.5 s each");
         assert_eq!(sizes(&resource, s(2), 8 * MIB), [(1, 6144), (2, 2048)], "three to one");
+    }
+
+    #[test]
+    fn p4_half_of_a_window_lasts_longer_than_a_late_answer_takes() {
+        let resource = readers(&[500_000]);
+        let window = |first_byte: u64, most: u64| {
+            let start = std::time::Duration::ZERO;
+            let config =
+                ReadaheadConfig { start, min_window: 0, max_window: most, ..Default::default() };
+            let late = Micros::from_millis(first_byte);
+            resource.windows(s(2), &config, &Link { late, ..link() })[0]
+        };
+        let size_and_low = |window: Window| (window.size, window.low());
+        assert_eq!(size_and_low(window(100, 64 * MIB)), (250_000, 125_000), "growth in 1 s");
+        assert_eq!(size_and_low(window(900, 64 * MIB)), (900_000, 450_000));
+        assert_eq!(size_and_low(window(900, 600_000)), (600_000, 450_000), "no more may be had");
+        assert_eq!(size_and_low(window(9000, 600_000)), (600_000, 450_000));
     }
 
     #[test]

@@ -40,10 +40,10 @@ pub(crate) fn ahead(last: u64, outlook: &Outlook<'_>) -> u64 {
     }
 }
 
-/// Room in a window of `window` bytes below which no request is made for it: no crumbs.
-pub(crate) fn least_ahead(window: u64, tunables: &Tunables) -> u64 {
+/// Room in `window` below which no request is made for it: no crumbs.
+pub(crate) fn least_ahead(window: &Window, tunables: &Tunables) -> u64 {
     let demand_min = tunables.fetch.demand_min;
-    (window / 8).clamp(demand_min, SLICE.max(demand_min)).min(window / 2)
+    (window.size / 8).clamp(demand_min, SLICE.max(demand_min)).min(window.size - window.low())
 }
 
 /// The first request of a read while the user scrubs: little enough to be worth finishing.
@@ -76,7 +76,7 @@ pub(crate) fn cut(gap: ByteRange, size: u64) -> ByteRange {
 
 /// Where the reader of `window` is to say that it got there; what it has reaches to `gap`.
 ///
-/// Resting: where half of the window is left. Filling: often enough that the window moves on with
+/// Resting: where so little of the window is left that it is to be filled again. Filling: often enough that the window moves on with
 /// the reader, and before it runs dry. After a seek: soon, because going on opens the window.
 pub(crate) fn refill_mark(window: &Window, gap: u64, filling: bool) -> u64 {
     let at = window.range.start;
@@ -90,7 +90,7 @@ pub(crate) fn refill_mark(window: &Window, gap: u64, filling: bool) -> u64 {
         let have = gap.saturating_sub(at);
         return at.saturating_add((window.size / 4).min((have / 2).max(LEAST_STEP)).max(1));
     }
-    let half = gap.saturating_sub(window.size / 2);
+    let half = gap.saturating_sub(window.low());
     // A window that grows with what is read since `start` is half empty halfway from there.
     let halfway = window.grows_from.map_or(half, |start| start + (gap - start.min(gap)) / 2);
     half.min(halfway).max(at + 1)
@@ -120,7 +120,7 @@ mod tests {
         let fetches = Inflight::default();
         let round_trip = Micros::from_millis(round_trip);
         let (first_byte, cold) = (round_trip, round_trip);
-        let link = Link { round_trip, first_byte, cold, flow: rate, path: rate };
+        let link = Link { late: Micros(0), round_trip, first_byte, cold, flow: rate, path: rate };
         let (now, open) = (Micros(0), round_trip);
         ask(&Outlook { now, tunables, link, open, ramp: link.ramp(), fetches: &fetches })
     }
@@ -175,16 +175,29 @@ mod tests {
     #[test]
     fn p4_no_crumbs_are_fetched_for_a_window() {
         let tunables = Tunables::default();
-        assert_eq!(least_ahead(2 * MIB, &tunables), 256 * KIB);
-        assert_eq!(least_ahead(256 * KIB, &tunables), 128 * KIB);
-        assert_eq!(least_ahead(100 * KIB, &tunables), 50 * KIB);
-        assert_eq!(least_ahead(64 * MIB, &tunables), MIB);
+        let least = |size| least_ahead(&window(0, size), &tunables);
+        assert_eq!(least(2 * MIB), 256 * KIB);
+        assert_eq!(least(256 * KIB), 128 * KIB);
+        assert_eq!(least(100 * KIB), 50 * KIB);
+        assert_eq!(least(64 * MIB), MIB);
+        let low = Window { reserve: 80 * KIB, ..window(0, 100 * KIB) };
+        assert_eq!(least_ahead(&low, &tunables), 25 * KIB);
     }
 
     fn window(at: u64, size: u64) -> Window {
         let (reader, range) = (ReaderId(1), ByteRange::at(at, size));
         let (primary, here, settled) = (true, true, true);
-        Window { reader, primary, here, rate: None, range, size, settled, grows_from: None }
+        Window {
+            reader,
+            primary,
+            here,
+            rate: None,
+            range,
+            size,
+            reserve: 0,
+            settled,
+            grows_from: None,
+        }
     }
 
     #[test]
@@ -192,6 +205,16 @@ mod tests {
         assert_eq!(refill_mark(&window(100, 1000), 1100, false), 600);
         assert_eq!(refill_mark(&window(100, 1000), 300, false), 101, "never where it is already");
         assert_eq!(refill_mark(&window(100, 1000), u64::MAX, false), u64::MAX);
+    }
+
+    #[test]
+    fn p4_a_resting_window_is_refilled_before_what_is_left_lasts_no_longer_than_a_request() {
+        let mark = |reserve| {
+            let window = Window { reserve, ..window(100, 1000) };
+            refill_mark(&window, 1100, false)
+        };
+        assert_eq!([0, 500, 501, 750].map(mark), [600, 600, 599, 350]);
+        assert_eq!(mark(5000), 350, "a quarter is worth a request");
     }
 
     #[test]

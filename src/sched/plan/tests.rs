@@ -36,7 +36,14 @@ fn plan_over<T>(
         assert_eq!(far, WentFar(false));
     }
     let round_trip = Micros::from_millis(100);
-    let link = Link { round_trip, first_byte: round_trip, cold: round_trip, flow: 1e6, path: 1e6 };
+    let link = Link {
+        late: Micros(0),
+        round_trip,
+        first_byte: round_trip,
+        cold: round_trip,
+        flow: 1e6,
+        path: 1e6,
+    };
     let outlook = Outlook {
         now: NOW,
         tunables: &tunables,
@@ -52,7 +59,17 @@ fn plan_over<T>(
 fn window(at: u64, len: u64, size: u64) -> Window {
     let range = ByteRange::at(at, len);
     let (primary, here, settled) = (true, true, true);
-    Window { reader: READER, primary, here, rate: None, range, size, settled, grows_from: None }
+    Window {
+        reader: READER,
+        primary,
+        here,
+        rate: None,
+        range,
+        size,
+        reserve: 0,
+        settled,
+        grows_from: None,
+    }
 }
 
 /// 1.2 x 100 ms and two doublings of the 14 KiB that a connection sends at once are 320 ms.

@@ -75,7 +75,14 @@ fn p4_going_to_the_other_place_that_is_read_in_turns_is_no_jump() {
 
 fn jumped(scrub: &mut Scrub, now: u64, position: u64, cached: bool, far: bool) -> bool {
     let round_trip = ms(40);
-    let link = Link { round_trip, first_byte: round_trip, cold: round_trip, flow: 2e6, path: 2e6 };
+    let link = Link {
+        late: Micros(0),
+        round_trip,
+        first_byte: round_trip,
+        cold: round_trip,
+        flow: 2e6,
+        path: 2e6,
+    };
     scrub.jumped(ms(now), Jump { position, cached, far }, &link, 0.7);
     scrub.is_on()
 }

@@ -256,6 +256,24 @@ fn p4_a_reader_that_stopped_does_not_keep_its_share() {
     assert_eq!(sim.scheduler.view(ResourceId(1)).window, 8 * MIB);
 }
 
+/// However little is configured: what is left when more is asked for lasts until it comes.
+#[test]
+fn p4_a_tiny_window_is_refilled_before_it_runs_dry() {
+    let mut sim = fast().tuned(|tunables| {
+        tunables.readahead.initial_window = 16 * KIB;
+        tunables.readahead.min_window = 16 * KIB;
+        tunables.readahead.start = std::time::Duration::from_millis(50);
+        tunables.readahead.growth = 0.0;
+    });
+    sim.tell(Event::RateDeclared { resource: ResourceId(1), bytes_per_second: Some(RATE) });
+    let reader = sim.open_reader(0);
+    sim.play(reader, RATE);
+    sim.run_for(ms(60_000));
+    assert_eq!(sim.waits_from(reader, ms(3000)), []);
+    let ahead = sim.stored() - sim.position(reader);
+    assert!(ahead < 400 * KIB, "{ahead}");
+}
+
 #[test]
 fn p4_slow_reading_of_a_few_bytes_keeps_the_window_at_its_least() {
     let mut sim = fast();

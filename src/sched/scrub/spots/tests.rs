@@ -10,7 +10,7 @@ const fn ms(n: u64) -> Micros {
 
 fn link(round_trip: u64, first_byte: u64, path: f64) -> Link {
     let (round_trip, first_byte) = (ms(round_trip), ms(first_byte));
-    Link { round_trip, first_byte, cold: first_byte, flow: path, path }
+    Link { late: Micros(0), round_trip, first_byte, cold: first_byte, flow: path, path }
 }
 
 /// Seeks a megabyte apart, every `interval` milliseconds: what each of them was foretold.

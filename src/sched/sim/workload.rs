@@ -56,11 +56,15 @@ pub(crate) enum Workload {
     Skip,
     /// Head, tail, head again, as demuxers open.
     Tail,
+    /// One look-up after the other, as databases do: 16 KiB anywhere.
+    Pages,
+    /// One record after the other, as archive readers and thumbnailers do: 100 to 300 KB anywhere, and 30 ms of work.
+    Records,
 }
 
 impl Workload {
     /// All of them.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Open,
         Self::Far,
         Self::Busy,
@@ -73,6 +77,8 @@ impl Workload {
         Self::DragRandom,
         Self::Skip,
         Self::Tail,
+        Self::Pages,
+        Self::Records,
     ];
 
     /// What it is called.
@@ -90,6 +96,8 @@ impl Workload {
             Self::DragRandom => "drag-random",
             Self::Skip => "skip",
             Self::Tail => "tail",
+            Self::Pages => "pages",
+            Self::Records => "records",
         }
     }
 
@@ -221,6 +229,10 @@ fn done<P: Policy>(
             player.seek(&mut sim, LEN - TAIL, TAIL);
             player.seek(&mut sim, LOOK, READ);
         }
+        Workload::Pages => jumps(&mut sim, &mut player, &mut places, ms(0), |_| 16 << 10),
+        Workload::Records => {
+            jumps(&mut sim, &mut player, &mut places, ms(30), |random| 100_000 + random % 200_000);
+        }
     }
     if let Some(other) = other {
         player.stalls = other.stalls(&sim);
@@ -341,6 +353,21 @@ fn follow_hand<P: Policy>(sim: &mut Sim<P>, player: &mut Player, places: &[u64])
     for (at, i) in places.iter().zip(0..) {
         sim.run_for((start + ms(50 * i)).since(sim.now()));
         player.seek(sim, *at, if i + 1 == SEEKS { READ } else { LOOK });
+    }
+}
+
+/// Sixty reads anywhere, each of what `size` makes of a random number, and so much work after it.
+fn jumps<P: Policy>(
+    sim: &mut Sim<P>,
+    player: &mut Player,
+    places: &mut Places,
+    work: Micros,
+    size: fn(u64) -> u64,
+) {
+    for _ in 0..60 {
+        let bytes = size(places.next());
+        player.seek(sim, places.next() % (LEN - 2_000_000), bytes);
+        sim.run_for(work);
     }
 }
 

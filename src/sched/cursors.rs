@@ -6,6 +6,7 @@ use crate::byte_range::ByteRange;
 use crate::config::ReadaheadConfig;
 use crate::ids::{DemandId, ReaderId};
 use crate::sched::event::Urgency;
+use crate::sched::random::Habit;
 use crate::sched::runs::{Run, Runs, near};
 use crate::sched::scrub::Scrub;
 use crate::sched::window::{Consumption, Stream};
@@ -54,6 +55,8 @@ pub(crate) struct Cursor {
     pub(crate) runs: Runs,
     /// How the user drags it about.
     pub(crate) scrub: Scrub,
+    /// How it has jumped lately.
+    pub(crate) habit: Habit,
     /// When it was at `position`.
     pub(crate) told: Micros,
     used: u64,
@@ -69,6 +72,7 @@ impl Cursor {
             refill: None,
             runs: Runs::default(),
             scrub: Scrub::default(),
+            habit: Habit::default(),
             told: Micros(0),
             used: 0,
         }
@@ -184,7 +188,11 @@ impl Cursors {
 impl Cursor {
     /// Begins a run here. Whether there was one before.
     fn go_far(&mut self, from: u64, reach: u64, now: Micros, config: &ReadaheadConfig) -> bool {
-        let begun = Stream::begin(self.position, now, config).after(self.stream.as_ref());
+        if let Some(before) = &self.stream {
+            self.habit.jumped(before, from, self.position, now);
+        }
+        let mut begun = Stream::begin(self.position, now, config).after(self.stream.as_ref());
+        begun.short = self.habit.size();
         let left = self.stream.is_some();
         self.leave(begun, from, reach, now);
         self.consumption.rest(now);

@@ -23,6 +23,7 @@
 //! | `overtake` | whose the bytes are when a new fetch begins within a running one |
 //! | `failure`, `retry` | what failed, and when to try again |
 //! | `window`, `share` | how far each reader reads ahead, and what it gets of the budget of all |
+//! | `random` | which reader jumps about and reads little anywhere |
 //! | `segment_map`, `inflight`, `cursors`, `runs`, `estimator`, `timer` | the state behind it |
 //! | `check`, `view` | whether the state is sound; what of it is shown |
 
@@ -49,6 +50,7 @@ mod overtake;
 mod plan;
 mod priority;
 mod queue;
+mod random;
 mod resource;
 mod retry;
 mod runs;

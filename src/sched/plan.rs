@@ -153,6 +153,9 @@ impl Planner<'_> {
             return;
         }
         let size = match self.resource.cursors.one(reader).and_then(|c| c.stream.as_ref()) {
+            Some(Stream { short: Some(size), confirmed: false, .. }) => {
+                (*size).min(self.outlook.tunables.readahead.max_window)
+            }
             Some(stream) if stream.hurried && !stream.confirmed => size::scrubbing(self.outlook),
             Some(stream) => {
                 let on = stream.confirmed && self.goes_on(at);

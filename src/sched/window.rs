@@ -71,6 +71,8 @@ pub(crate) struct Stream {
     pub(crate) returns: u32,
     /// When a read of it was answered last.
     pub(crate) answered: Micros,
+    /// What is asked for at once because its reader will probably read little here: nothing beyond that until it goes on.
+    pub(crate) short: Option<u64>,
     /// Whether a far seek has led here.
     far: bool,
     grown: u64,
@@ -89,6 +91,7 @@ impl Stream {
             filling: true,
             returns: 0,
             answered: now,
+            short: None,
             far: false,
             grown: config.initial_window,
             grown_at: start,
@@ -101,9 +104,13 @@ impl Stream {
     }
 
     /// Whether a reader that has come to `position` goes on from here. While the user scrubs, looking at
-    /// what is there proves nothing.
+    /// what is there proves nothing; nor does a read that is not much longer than usual of who reads here and there.
     pub(crate) fn goes_on_at(&self, position: u64) -> bool {
-        let looked_at = if self.hurried { PROBE } else { 1 };
+        let looked_at = match self.short {
+            Some(size) => (size / 4 * 3).max(PROBE),
+            None if self.hurried => PROBE,
+            None => 1,
+        };
         position >= self.start.saturating_add(looked_at)
     }
 
@@ -161,10 +168,17 @@ impl Stream {
 
     /// The first window after `start`: a second of media, and never less than the initial window; not
     /// much more either, because its requests hold the connections of blocked reads. None while the
-    /// user scrubs: the next seek would leave it behind.
+    /// user scrubs: the next seek would leave it behind. What is read of who reads a little here and there.
     pub(crate) fn first_window(&self, rate: Option<f64>, config: &ReadaheadConfig) -> u64 {
-        if !config.enabled || (self.hurried && !self.confirmed) {
+        if !config.enabled {
             return 0;
+        }
+        if !self.confirmed {
+            match self.short {
+                _ if self.hurried => return 0,
+                Some(size) => return size.min(config.max_window),
+                None => {}
+            }
         }
         let most = config.initial_window.saturating_mul(2).min(config.max_window);
         (rate.unwrap_or(0.0) as u64).clamp(config.initial_window, most)
@@ -292,6 +306,23 @@ mod tests {
         stream.confirmed = true;
         stream.jumped(5 * MIB);
         assert!(stream.start == MIB, "who plays goes on after a skip");
+    }
+
+    #[test]
+    fn p4_who_reads_a_little_here_and_there_goes_on_where_he_reads_much_more() {
+        let config = ReadaheadConfig::default();
+        let stream = Stream { short: Some(400 * KIB), ..Stream::begin(MIB, s(0), &config) };
+        assert_eq!(stream.window(s(0), MIB, Some(5e6), &config), 400 * KIB);
+        let at = [MIB + 1, MIB + 300 * KIB - 1, MIB + 300 * KIB];
+        assert_eq!(at.map(|at| stream.goes_on_at(at)), [false, false, true]);
+        let small = ReadaheadConfig { max_window: 300 * KIB, ..config.clone() };
+        assert_eq!(stream.window(s(0), MIB, None, &small), 300 * KIB);
+        let hurried = Stream { hurried: true, ..stream.clone() };
+        assert_eq!(hurried.window(s(0), MIB, None, &config), 0);
+        let reading_on = Stream { confirmed: true, ..stream };
+        assert_eq!(reading_on.first_window(Some(5e6), &config), 512 * KIB);
+        let least = Stream { short: Some(64 * KIB), ..Stream::begin(0, s(0), &config) };
+        assert_eq!([48 * KIB - 1, 48 * KIB].map(|at| least.goes_on_at(at)), [false, true]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod overtaking;
 mod patience;
 mod playing;
 mod random;
+mod records;
 mod recovering;
 mod resets;
 mod scrubbing;

@@ -222,6 +222,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("plan", include_str!("../plan.rs")),
     ("priority", include_str!("../priority.rs")),
     ("queue", include_str!("../queue.rs")),
+    ("random", include_str!("../random.rs")),
     ("resource", include_str!("../resource.rs")),
     ("retry", include_str!("../retry.rs")),
     ("runs", include_str!("../runs.rs")),

@@ -164,3 +164,128 @@ impl Writer {
         }
     }
 }
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::assets::{Acquired, AssetKey, Generation, Lease, Verdict};
+    use crate::config::Config;
+    use crate::engine::resource::{Info, Resource};
+    use crate::engine::testing::Bench;
+    use crate::engine::writer::Job;
+    use crate::ids::OriginId;
+    use crate::storage::StreamingResource;
+    use crate::sync::Arc;
+
+    const KIB: u64 = 1 << 10;
+
+    fn range(start: u64, end: u64) -> ByteRange {
+        ByteRange::new(start * KIB, end * KIB)
+    }
+
+    fn lease(bench: &Bench) -> Lease {
+        let key = AssetKey::explicit("film").unwrap();
+        match bench.shared.store.acquire(&key, false) {
+            Ok(Acquired::Held(lease)) => lease,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A writer that keeps one resource, recorded in the store.
+    fn scene() -> (Bench, Writer, Arc<Resource>) {
+        let bench = Bench::new(Config::default());
+        let lease = lease(&bench);
+        let bytes = StreamingResource::restored(lease.bytes().unwrap(), None, Vec::new());
+        let mut journal = lease.into_journal();
+        journal.begin(&Generation::default()).unwrap();
+        let (id, origin) = (bench.shared.names.resource(), OriginId(1));
+        let resource = Arc::new(Resource::new(id, None, origin, bytes, None, Info::default()));
+        let kept = std::collections::BTreeMap::new();
+        let mut writer = Writer { shared: bench.shared.clone(), kept, grown: 0 };
+        let journal = Some(Box::new(journal));
+        writer.handle(Job::Keep { resource: resource.clone(), journal });
+        (bench, writer, resource)
+    }
+
+    /// Bytes come, as from a fetch of that number; how many of them do not count.
+    fn comes(writer: &mut Writer, resource: &Arc<Resource>, fetch: u64, bytes: ByteRange) -> u64 {
+        let text: Bytes = (bytes.start..bytes.end).map(|at| (at >> 9) as u8 | 1).collect();
+        writer.store(resource, FetchId(fetch), 0, bytes.start, &text).unwrap().withdrawn
+    }
+
+    fn begin(writer: &mut Writer, resource: &Resource, hole: ByteRange) -> Option<Barrier> {
+        let shared = writer.shared.clone();
+        let kept = writer.kept.get_mut(&resource.id).unwrap();
+        kept.to_shed = vec![hole];
+        kept.begin_shedding(&shared)
+    }
+
+    fn synced(writer: &mut Writer, resource: &Resource, barrier: Barrier) {
+        writer.handle(Job::BarrierSynced { resource: resource.id, synced: barrier.sync() });
+    }
+
+    /// What the next process finds, which is what is there.
+    fn found(bench: &Bench, mut writer: Writer, resource: &Resource) -> Vec<ByteRange> {
+        let kept = writer.kept.remove(&resource.id).unwrap();
+        kept.close(Micros(0), false);
+        let key = AssetKey::explicit("film").unwrap();
+        let verified = bench.shared.store.verify(&key).unwrap();
+        assert_eq!(verified[0].verdict, Verdict::Sound, "{verified:?}");
+        lease(bench).recovered.covered.clone()
+    }
+
+    #[test]
+    fn a6_what_comes_while_bytes_are_given_back_does_not_count_and_is_not_recorded() {
+        let (bench, mut writer, resource) = scene();
+        assert_eq!(comes(&mut writer, &resource, 1, range(0, 1024)), 0);
+        let barrier = begin(&mut writer, &resource, range(256, 512)).unwrap();
+        let missing = || resource.bytes.missing_in(range(0, 1024));
+        assert_eq!(missing(), [range(256, 512)], "before the hole is cut");
+        assert_eq!(comes(&mut writer, &resource, 2, range(200, 600)), 256 * KIB);
+        assert_eq!(comes(&mut writer, &resource, 2, range(300, 310)), 10 * KIB);
+        synced(&mut writer, &resource, barrier);
+        assert_eq!(missing(), [range(256, 512)]);
+        assert_eq!(comes(&mut writer, &resource, 3, range(400, 450)), 0, "now it does");
+        assert_eq!(resource.counters.bytes_evicted.load(Ordering::Relaxed), 256 * KIB);
+        let covered = resource.bytes.covered();
+        assert_eq!(covered, [range(0, 256), range(400, 450), range(512, 1024)]);
+        assert_eq!(found(&bench, writer, &resource), covered);
+    }
+
+    #[test]
+    fn a6_a_generation_that_begins_meanwhile_has_no_hole() {
+        let (bench, mut writer, resource) = scene();
+        comes(&mut writer, &resource, 1, range(0, 1024));
+        let barrier = begin(&mut writer, &resource, range(256, 512)).unwrap();
+        writer.handle(Job::Restart {
+            resource: resource.clone(),
+            notice: crate::error::Error::Restarted,
+        });
+        let generation = Generation::default();
+        writer.handle(Job::BeginGeneration { resource: resource.clone(), generation });
+        let text: Bytes = vec![7; 1 << 20].into();
+        writer.store(&resource, FetchId(2), 1, 0, &text).unwrap();
+        synced(&mut writer, &resource, barrier);
+        let covered = resource.bytes.covered();
+        assert_eq!(covered, [range(0, 256), range(512, 1024)]);
+        assert_eq!(found(&bench, writer, &resource), covered);
+    }
+
+    #[test]
+    fn a6_bytes_that_are_only_held_go_and_are_not_stored_later() {
+        let (bench, mut writer, resource) = scene();
+        comes(&mut writer, &resource, 1, range(0, 512));
+        let held = vec![9; 256 << 10];
+        let bytes = &resource.bytes;
+        bytes.hold_telling(0, 512 * KIB, &held, |_| ()).unwrap();
+        let barrier = begin(&mut writer, &resource, range(400, 600)).unwrap();
+        synced(&mut writer, &resource, barrier);
+        assert_eq!(bytes.covered(), [range(0, 400), range(600, 768)]);
+        let mut moved = Vec::new();
+        bytes.settle_held(|offset, bytes| moved.push((offset, bytes.len() as u64))).unwrap();
+        assert!(moved.iter().all(|(offset, _)| *offset >= 600 * KIB), "{moved:?}");
+        assert_eq!(found(&bench, writer, &resource), [range(0, 400)]);
+    }
+}

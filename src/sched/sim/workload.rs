@@ -52,6 +52,8 @@ pub(crate) enum Workload {
     DragBack,
     /// 60 jumps to anywhere in 3 s.
     DragRandom,
+    /// 20 s of play at 60 % of what four plain downloads get together; stalls after 5 s count.
+    Play,
     /// Skips of 160 KB onwards, then back over played ground.
     Skip,
     /// Head, tail, head again, as demuxers open.
@@ -64,7 +66,7 @@ pub(crate) enum Workload {
 
 impl Workload {
     /// All of them.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Open,
         Self::Far,
         Self::Busy,
@@ -75,6 +77,7 @@ impl Workload {
         Self::DragFaster,
         Self::DragBack,
         Self::DragRandom,
+        Self::Play,
         Self::Skip,
         Self::Tail,
         Self::Pages,
@@ -94,6 +97,7 @@ impl Workload {
             Self::DragFaster => "drag-faster",
             Self::DragBack => "drag-back",
             Self::DragRandom => "drag-random",
+            Self::Play => "play",
             Self::Skip => "skip",
             Self::Tail => "tail",
             Self::Pages => "pages",
@@ -224,6 +228,7 @@ fn done<P: Policy>(
             let places: Vec<u64> = (0..SEEKS).map(|_| places.below(LEN - 2_000_000)).collect();
             follow_hand(&mut sim, &mut player, &places);
         }
+        Workload::Play => play(&mut sim, &mut player, profile.four_downloads() * 60 / 100),
         Workload::Skip => skip(&mut sim, &mut player),
         Workload::Tail => {
             player.seek(&mut sim, LEN - TAIL, TAIL);
@@ -332,6 +337,12 @@ fn busy<P: Policy>(
         player.play(sim, ms(1500), rate, stalled);
         player.seek(sim, places.below(LEN - MARGIN), READ);
     }
+}
+
+fn play<P: Policy>(sim: &mut Sim<P>, player: &mut Player, rate: u64) {
+    let start = sim.now();
+    player.play(sim, ms(20_000), rate, Stalled::GoesOn);
+    player.stalls.retain(|(at, _)| at.since(start) >= ms(5000));
 }
 
 /// A drag along `way`, which tells the share of the bar for the share of the time.

@@ -69,4 +69,10 @@ impl LinkProfile {
     pub(crate) fn bytes_per_second(&self) -> u64 {
         self.down * 125_000
     }
+
+    /// What four plain downloads get together, in bytes per second: where packets are lost, that of four of curl's over the
+    /// real link.
+    pub(crate) fn four_downloads(&self) -> u64 {
+        if self.loss > 0 { 2_840_000 } else { self.bytes_per_second() }
+    }
 }

@@ -14,6 +14,7 @@ use crate::sched::budget::{self, Bucket, Slowdown};
 use crate::sched::cursors::Demand;
 use crate::sched::estimator::{Estimator, Link, Meter};
 use crate::sched::event::{Action, Class, FetchOutcome};
+use crate::sched::flows::Flows;
 use crate::sched::hedge::{Hedging, Late};
 use crate::sched::inflight::{Connections, Fetch};
 use crate::sched::queue::{Popped, Queue, Segment};
@@ -30,6 +31,8 @@ pub(crate) struct Origin {
     pub(crate) queue: Queue,
     /// What its link looks like.
     pub(crate) estimator: Estimator,
+    /// What its path carries with how many flows.
+    pub(crate) flows: Flows,
     /// What it has had of second requests.
     pub(crate) hedging: Hedging,
     /// The requests that were made to it lately.
@@ -297,6 +300,7 @@ impl Scheduler {
             stream.last_size = stream.last_size.max(range.len());
         }
         let expected = origin.expected(lane);
+        let open = origin.is_open(lane, self.now);
         origin.take_connection(lane);
         let whole = resource.transfer == Transfer::Whole;
         let fetch = Fetch {
@@ -313,6 +317,7 @@ impl Scheduler {
             last_error,
             started: self.now,
             expected,
+            open,
             loaded: origin.estimator.is_loaded(),
             answered: None,
             last: self.now,

@@ -57,6 +57,8 @@ pub(crate) struct Cursor {
     pub(crate) scrub: Scrub,
     /// How it has jumped lately.
     pub(crate) habit: Habit,
+    /// For how long its reads were blocked.
+    waited: Micros,
     /// When it was at `position`.
     pub(crate) told: Micros,
     used: u64,
@@ -73,6 +75,7 @@ impl Cursor {
             runs: Runs::default(),
             scrub: Scrub::default(),
             habit: Habit::default(),
+            waited: Micros(0),
             told: Micros(0),
             used: 0,
         }
@@ -81,6 +84,18 @@ impl Cursor {
     /// The blocked read, if it waits in one.
     pub(crate) fn blocked(&self) -> Option<&Demand> {
         self.demand.as_ref().filter(|demand| demand.is_blocked())
+    }
+
+    /// Its wait is over.
+    pub(crate) fn met(&mut self, now: Micros) {
+        self.waited = self.waited(now);
+        self.demand = None;
+    }
+
+    /// For how long its reads have been blocked.
+    pub(crate) fn waited(&self, now: Micros) -> Micros {
+        let current = self.blocked().map(|demand| now.since(demand.since));
+        self.waited + current.unwrap_or_default()
     }
 
     /// The wait for a whole range, if there is one.

@@ -42,6 +42,8 @@ pub(crate) struct Fetch {
     pub(crate) started: Micros,
     /// How long its first byte was expected to take.
     pub(crate) expected: Micros,
+    /// Whether it was sent over a connection that was busy a moment ago.
+    pub(crate) open: bool,
     /// Whether other bodies were coming in when it was sent.
     pub(crate) loaded: bool,
     /// When its body began.
@@ -83,6 +85,7 @@ impl Fetch {
             last_error: None,
             started: at,
             expected: Micros(0),
+            open: false,
             loaded: false,
             answered: None,
             last: at,

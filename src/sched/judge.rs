@@ -169,7 +169,15 @@ mod tests {
         wait_or_open(
             at,
             fetch,
-            &Outlook { now, tunables: &tunables, link, open, ramp: link.ramp(), fetches: &fetches },
+            &Outlook {
+                now,
+                tunables: &tunables,
+                link,
+                open,
+                ramp: link.ramp(),
+                carried: None,
+                fetches: &fetches,
+            },
         )
     }
 
@@ -257,7 +265,15 @@ mod tests {
             let tunables = &tunables;
             is_worth_finishing(
                 fetch,
-                &Outlook { now, tunables, link, open, ramp: link.ramp(), fetches: &fetches },
+                &Outlook {
+                    now,
+                    tunables,
+                    link,
+                    open,
+                    ramp: link.ramp(),
+                    carried: None,
+                    fetches: &fetches,
+                },
             )
         };
         assert!(worth(1e6, &fetch(8 * MIB - 400_000)));
@@ -287,8 +303,15 @@ mod tests {
                 path,
             };
             let (now, tunables) = (ms(1000), &tunables);
-            let outlook =
-                Outlook { now, tunables, link, open, ramp: link.ramp(), fetches: &fetches };
+            let outlook = Outlook {
+                now,
+                tunables,
+                link,
+                open,
+                ramp: link.ramp(),
+                carried: None,
+                fetches: &fetches,
+            };
             let (low, end) = (MIB, MIB + rest);
             is_worth_finishing(&Fetch { low, end, body_end: end, ..fetch(low) }, &outlook)
         };
@@ -315,8 +338,15 @@ mod tests {
             path,
         };
         let (now, open) = (ms(1000), round_trip);
-        let outlook =
-            Outlook { now, tunables: &tunables, link, open, ramp: link.ramp(), fetches: &fetches };
+        let outlook = Outlook {
+            now,
+            tunables: &tunables,
+            link,
+            open,
+            ramp: link.ramp(),
+            carried: None,
+            fetches: &fetches,
+        };
         assert_eq!(wait_or_open(MIB + 100_000, &fetch(MIB), &outlook), REVIEWED);
         assert_eq!(wait_or_open(MIB + 100_001, &fetch(MIB), &outlook), Verdict::Open);
     }

@@ -91,6 +91,12 @@ impl Origin {
         lane
     }
 
+    /// Whether a request over `lane` would probably find a connection whose window is open.
+    pub(super) fn is_open(&self, lane: Lane, now: Micros) -> bool {
+        let since = self.lanes.get(&lane).and_then(Connections::idle_since);
+        since.is_some_and(|since| self.link().ramp_after(now.since(since)) == Micros(0))
+    }
+
     /// Whether a request over `lane` would probably find a connection.
     pub(super) fn has_idle(&self, lane: Lane) -> bool {
         self.lanes.get(&lane).is_some_and(|connections| connections.has_idle())

@@ -37,6 +37,7 @@ mod cursors;
 mod estimator;
 mod event;
 mod failure;
+mod flows;
 mod forecast;
 mod hedge;
 mod inflight;
@@ -209,7 +210,7 @@ impl Scheduler {
         resource: &Resource,
         now: Micros,
         tunables: &'a Tunables,
-        origins: &BTreeMap<OriginId, Origin>,
+        origins: &'a BTreeMap<OriginId, Origin>,
         fetches: &'a Inflight,
     ) -> Outlook<'a> {
         let origin = origins.get(&resource.origin);
@@ -217,6 +218,7 @@ impl Scheduler {
         let open = origin.map_or(link.cold, Origin::open_cost);
         let running = |lane| fetches.over(resource.origin, lane);
         let ramp = origin.map_or(link.ramp(), |origin| origin.ramp(now, &running));
-        Outlook { now, tunables, link, open, ramp, fetches }
+        let carried = origin.map(|origin| &origin.flows);
+        Outlook { now, tunables, link, open, ramp, carried, fetches }
     }
 }

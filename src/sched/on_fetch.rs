@@ -7,7 +7,6 @@ use crate::sched::Scheduler;
 use crate::sched::budget::RESETS;
 use crate::sched::event::{Action, BodyShape, FetchOutcome};
 use crate::sched::resource::Transfer;
-use crate::sched::segment_map::SegmentState;
 use crate::sched::timer::Timer;
 
 impl Scheduler {
@@ -70,8 +69,7 @@ impl Scheduler {
             return;
         };
         // A fetch that was to end earlier still brings bytes that are queued again.
-        let is_queued = |(_, state)| state == Some(SegmentState::Queued);
-        let overran = resource.map.pieces(range).any(is_queued);
+        let overran = resource.queued.iter().any(|queued| queued.overlaps(range));
         let fresh = resource.map.cover(range);
         resource.bytes_twice += range.len() - fresh;
         resource.retries.forget(range);

@@ -200,7 +200,7 @@ impl Scheduler {
             .collect();
         for reader in met {
             if let Some(cursor) = resource.cursors.one_mut(reader) {
-                cursor.demand = None;
+                cursor.met(self.now);
                 if let Some(stream) = &mut cursor.stream {
                     stream.answered = self.now;
                 }

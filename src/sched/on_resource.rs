@@ -177,6 +177,11 @@ impl Scheduler {
         let Some(resource) = self.resources.get_mut(&id) else {
             return;
         };
+        let origin = resource.origin;
+        self.measure_flows(origin);
+        let Some(resource) = self.resources.get_mut(&id) else {
+            return;
+        };
         reclass(resource, &mut self.fetches);
         let own = resource.own_knobs(&self.tunables);
         let knobs = own.as_ref().unwrap_or(&self.tunables);

@@ -12,8 +12,10 @@ use crate::config::Tunables;
 use crate::ids::{FetchId, HintId, ReaderId};
 use crate::sched::estimator::Link;
 use crate::sched::event::Class;
+use crate::sched::flows::Flows;
 use crate::sched::inflight::Inflight;
 use crate::sched::judge::{Verdict, wait_or_open};
+use crate::sched::plan::short::Straggler;
 use crate::sched::queue::Segment;
 use crate::sched::resource::{Hint, Resource};
 use crate::sched::segment_map::SegmentState;
@@ -30,6 +32,9 @@ const LEAD: f64 = 1.2;
 /// one fills the link stays a slow one.
 const OPENING: f64 = 0.125;
 
+/// While it is not known whether a request is slow, it is looked at after so many more bytes.
+const LOOK: u64 = 32 << 10;
+
 /// What a plan reckons with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outlook<'a> {
@@ -43,6 +48,8 @@ pub(crate) struct Outlook<'a> {
     pub(crate) open: Micros,
     /// How much longer than that read-ahead would take until its body runs at full speed.
     pub(crate) ramp: Micros,
+    /// What the origin's path carries with how many flows.
+    pub(crate) carried: Option<&'a Flows>,
     /// What runs.
     pub(crate) fetches: &'a Inflight,
 }
@@ -227,7 +234,7 @@ impl Planner<'_> {
         hints.sort_unstable_by_key(|(deadline, id, _)| (deadline.unwrap_or(Micros(u64::MAX)), *id));
         for (deadline, _, hint) in hints {
             let deadline = deadline.unwrap_or(Micros(u64::MAX));
-            if let Next::Gap(gap) = self.next(hint.range, u64::MAX) {
+            if let Next::Gap(gap) = self.next(hint.range, self.outlook.lead(u64::MAX)) {
                 let size = size::largest(self.outlook);
                 self.want(gap.until(gap.start.saturating_add(size)), Class::Hint, deadline, None);
             }
@@ -248,7 +255,7 @@ impl Planner<'_> {
 
     /// The first gap of `range`, in no hurry.
     fn fill(&mut self, range: ByteRange, since: Micros) {
-        if let Next::Gap(gap) = self.next(range, u64::MAX) {
+        if let Next::Gap(gap) = self.next(range, self.outlook.lead(u64::MAX)) {
             let size = size::largest(self.outlook);
             let range = size::cut(gap, size);
             self.want(range, Class::Fill, since, None);
@@ -300,11 +307,17 @@ impl Planner<'_> {
             self.plan.refills.push((window.reader, mark));
         }
         let last = self.stream(window).map_or(0, |stream| stream.last_size);
-        if filling
-            && !self.resource.is_full()
-            && let Next::Gap(gap) = self.next(reach, last)
-        {
-            self.ahead_in(gap, window);
+        let lead = if self.takes_more(window) { u64::MAX } else { self.outlook.lead(last) };
+        if !filling || self.resource.is_full() {
+            return;
+        }
+        match self.next(reach, lead) {
+            Next::Gap(gap) => match self.straggler(window) {
+                Straggler::None => self.ahead_in(gap, window),
+                Straggler::Suspected => self.watch(LOOK),
+                Straggler::Part(part) => self.share(part, window),
+            },
+            Next::Later | Next::Nothing => {}
         }
     }
 
@@ -317,6 +330,12 @@ impl Planner<'_> {
         let cut_off = window.range.len() < window.size;
         let full = have.saturating_add(if cut_off { 0 } else { least }) > window.range.len();
         (was || have <= window.low()) && !full && have < window.range.len()
+    }
+
+    /// Read-ahead takes over `part` of a running request.
+    fn share(&mut self, part: ByteRange, window: &Window) {
+        let (class, deadline) = self.urgency(part.start, window);
+        self.want(part, class, deadline, Some(window.reader));
     }
 
     fn ahead_in(&mut self, gap: ByteRange, window: &Window) {
@@ -350,9 +369,14 @@ impl Planner<'_> {
         (class, self.outlook.now + needed)
     }
 
-    /// The first gap of `range` whose turn has come after a request of `last` bytes. Stops at what backs off: while an
+    /// Plans again after so many more bytes at the latest.
+    fn watch(&mut self, bytes: u64) {
+        self.plan.watch = Some(self.plan.watch.map_or(bytes, |other| other.min(bytes)));
+    }
+
+    /// The first gap of `range` with no more than `lead` bytes under way before it. Stops at what backs off: while an
     /// origin fails, read-ahead does not go round the failure.
-    fn next(&mut self, range: ByteRange, last: u64) -> Next {
+    fn next(&mut self, range: ByteRange, lead: u64) -> Next {
         let mut under_way = 0;
         let mut gap = None;
         for (run, state) in self.resource.map.pieces(range) {
@@ -369,10 +393,8 @@ impl Planner<'_> {
         let Some(gap) = gap else {
             return Next::Nothing;
         };
-        let lead = self.outlook.lead(last);
         if under_way > lead {
-            let watch = under_way - lead;
-            self.plan.watch = Some(self.plan.watch.map_or(watch, |other| other.min(watch)));
+            self.watch(under_way - lead);
             return Next::Later;
         }
         Next::Gap(gap)
@@ -398,5 +420,6 @@ impl Planner<'_> {
 }
 
 mod drag;
+mod short;
 #[cfg(test)]
 mod tests;

@@ -78,6 +78,8 @@ pub(crate) struct Resource {
     pub(crate) late: Vec<Late>,
     /// Second requests that were sent beside late ones.
     pub(crate) hedges: u64,
+    /// When one more flow was tried last.
+    pub(crate) tried_flows: Option<Micros>,
     /// Whether a cursor left its place so lately that what runs there still has its grace.
     pub(crate) in_grace: bool,
     /// How little can be kept of it, while that is so.
@@ -119,6 +121,7 @@ impl Resource {
             bucket: Bucket::default(),
             late: Vec::new(),
             hedges: 0,
+            tried_flows: None,
             in_grace: false,
             confined: None,
             bound: Bound::default(),

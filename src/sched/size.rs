@@ -122,7 +122,15 @@ mod tests {
         let (first_byte, cold) = (round_trip, round_trip);
         let link = Link { late: Micros(0), round_trip, first_byte, cold, flow: rate, path: rate };
         let (now, open) = (Micros(0), round_trip);
-        ask(&Outlook { now, tunables, link, open, ramp: link.ramp(), fetches: &fetches })
+        ask(&Outlook {
+            now,
+            tunables,
+            link,
+            open,
+            ramp: link.ramp(),
+            carried: None,
+            fetches: &fetches,
+        })
     }
 
     #[test]

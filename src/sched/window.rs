@@ -5,6 +5,7 @@
 //! far seek lets it collapse.
 
 use crate::config::ReadaheadConfig;
+use crate::ids::FetchId;
 use crate::sched::size::PROBE;
 use crate::time::Micros;
 
@@ -65,6 +66,12 @@ pub(crate) struct Stream {
     pub(crate) last_size: u64,
     /// Whether it began so soon after the one before that the user is probably scrubbing.
     pub(crate) hurried: bool,
+    /// How many requests run at once for it.
+    pub(crate) flows: usize,
+    /// Since when it is watched whether they are enough, and how long its reads had been blocked then.
+    pub(crate) watched: Option<(Micros, Micros)>,
+    /// A request that seems to be slow: its name, and where it was when.
+    pub(crate) straggler: Option<(FetchId, u64, Micros)>,
     /// Whether the window is being filled; false while it rests between full and half.
     pub(crate) filling: bool,
     /// How often the reader came back to it.
@@ -88,6 +95,9 @@ impl Stream {
             confirmed: false,
             hurried: false,
             last_size: 0,
+            flows: 1,
+            watched: None,
+            straggler: None,
             filling: true,
             returns: 0,
             answered: now,

@@ -50,6 +50,7 @@ fn plan_over<T>(
         link,
         open: round_trip,
         ramp: link.ramp(),
+        carried: None,
         fetches,
     };
     let plan = Plan::default();
@@ -94,7 +95,7 @@ fn p4_a_gap_has_its_turn_when_no_more_than_the_lead_is_under_way_before_it() {
             let lead = planner.outlook.lead(u64::MAX);
             planner.resource.map.take(ByteRange::new(0, 1000), FetchId(1));
             planner.resource.map.take(ByteRange::new(1000, lead + more), FetchId(2));
-            let next = planner.next(ByteRange::new(0, LEN), u64::MAX);
+            let next = planner.next(ByteRange::new(0, LEN), lead);
             match watch {
                 None => assert!(matches!(next, Next::Gap(gap) if gap.start == lead)),
                 Some(_) => assert!(matches!(next, Next::Later)),
@@ -110,7 +111,7 @@ fn p4_of_two_gaps_whose_turn_is_to_come_the_nearer_one_is_watched() {
         let lead = planner.outlook.lead(u64::MAX);
         for (start, more) in [(0, 500), (20 * MIB, 100), (40 * MIB, 900)] {
             planner.resource.map.take(ByteRange::at(start, lead + more), FetchId(1));
-            assert!(matches!(planner.next(ByteRange::at(start, 20 * MIB), u64::MAX), Next::Later));
+            assert!(matches!(planner.next(ByteRange::at(start, 20 * MIB), lead), Next::Later));
         }
         assert_eq!(planner.plan.watch, Some(100));
     });

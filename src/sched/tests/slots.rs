@@ -209,6 +209,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("estimator", include_str!("../estimator.rs")),
     ("event", include_str!("../event.rs")),
     ("failure", include_str!("../failure.rs")),
+    ("flows", include_str!("../flows.rs")),
     ("forecast", include_str!("../forecast.rs")),
     ("hedge", include_str!("../hedge.rs")),
     ("inflight", include_str!("../inflight.rs")),

@@ -11,7 +11,7 @@ use crate::sched::Scheduler;
 use crate::sched::event::Action;
 use crate::sched::inflight::{Fetch, Inflight};
 use crate::sched::plan::Outlook;
-use crate::sched::resource::Resource;
+use crate::sched::resource::{Resource, Transfer};
 use crate::sched::segment_map::{Piece, SegmentState};
 use crate::sched::shed::{Cursor, victims};
 
@@ -116,7 +116,7 @@ impl Scheduler {
         if resource.bound.full && !resource.bound.shedding {
             let outlook =
                 Self::outlook(resource, self.now, &self.tunables, &self.origins, &self.fetches);
-            let kept = kept(resource, &outlook);
+            let kept = kept(resource, &outlook, room / WINDOWS);
             let step = (room / STEP).min(LARGEST_STEP);
             let excess = used - percent(room, LOW);
             let ranges = victims(&covered(resource), &kept, &cursors(resource), step, excess);
@@ -149,9 +149,11 @@ fn no_room() -> Error {
 }
 
 impl Resource {
-    /// The room of one that is, or may be, larger than that.
+    /// The room of one that is, or may be, larger than that. Not while a whole body comes whose end nobody has told: that end is
+    /// found by what comes anew, and what had to go would come anew for ever.
     pub(super) fn small_room(&self) -> Option<u64> {
-        self.bound.room.filter(|room| self.map.len().is_none_or(|len| len > *room))
+        let unknown = self.transfer == Transfer::Ranges;
+        self.bound.room.filter(|room| self.map.len().map_or(unknown, |len| len > *room))
     }
 
     /// Whether there is room for nothing but what is waited for.
@@ -200,14 +202,15 @@ fn cursors(resource: &Resource) -> Vec<Cursor> {
     resource.cursors.all().flat_map(|(_, one)| cursor(one)).collect()
 }
 
-/// What stays: what is there in front of each cursor without a hole, whatever is wanted, and the edges of what is on its way.
-fn kept(resource: &Resource, outlook: &Outlook<'_>) -> Vec<ByteRange> {
+/// What stays: what is there in front of each cursor without a hole, up to `most`, whatever is wanted, and the edges of what
+/// is on its way. Without that limit a reader that rests at the start would keep all that another one has read from there.
+fn kept(resource: &Resource, outlook: &Outlook<'_>, most: u64) -> Vec<ByteRange> {
     let own = resource.own_knobs(outlook.tunables);
     let config = &own.as_ref().unwrap_or(outlook.tunables).readahead;
     let mut kept: Vec<ByteRange> = cursors(resource)
         .into_iter()
         .map(|cursor| {
-            let rest = ByteRange::new(cursor.at, resource.map.end());
+            let rest = ByteRange::at(cursor.at, most).until(resource.map.end());
             let hole = resource.map.first_uncovered(rest).map_or(rest.end, |hole| hole.start);
             rest.until(hole)
         })

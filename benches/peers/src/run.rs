@@ -79,7 +79,8 @@ impl Sheet {
 
     /// Notes a single figure.
     pub(crate) fn note(&mut self, name: &str, value: f64) {
-        self.values.insert(name.into(), value);
+        // The sum of nothing is -0.
+        self.values.insert(name.into(), value + 0.0);
     }
 
     /// Notes stalls: how many, the longest, and all together.

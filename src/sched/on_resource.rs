@@ -174,10 +174,9 @@ impl Scheduler {
         self.drop_met_demands(id);
         self.find_late(id, out);
         self.keep_within_bound(id, out);
-        let Some(resource) = self.resources.get_mut(&id) else {
+        let Some(origin) = self.resources.get(&id).map(|resource| resource.origin) else {
             return;
         };
-        let origin = resource.origin;
         self.measure_flows(origin);
         let Some(resource) = self.resources.get_mut(&id) else {
             return;
@@ -190,9 +189,6 @@ impl Scheduler {
             _ if !resource.online || resource.fatal.is_some() => Plan::default(),
             Transfer::Ranges => plan(resource, &outlook),
             Transfer::Whole => self.plan_whole(id, out),
-        };
-        let Some(origin) = self.resources.get(&id).map(|resource| resource.origin) else {
-            return;
         };
         if let Some(origin) = self.origins.get_mut(&origin) {
             origin.queue.replace(id, &plan.segments);

@@ -48,15 +48,11 @@ impl Planner<'_> {
         if flows > 1 && gain(flows) == Some(false) {
             stream.flows -= 1;
         } else if short && running >= flows {
-            let known = flows == 1 || gain(flows) == Some(true);
-            match gain(running + 1) {
-                Some(false) => {}
-                None if tried && !known => {}
-                None if tried && flows == 1 => {}
-                _ => {
-                    stream.flows = running + 1;
-                    self.resource.tried_flows = Some(now);
-                }
+            // While it is not known what came of the last one, no further one is tried.
+            let may_try = !tried || (flows > 1 && gain(flows) == Some(true));
+            if gain(running + 1).unwrap_or(may_try) {
+                stream.flows = running + 1;
+                self.resource.tried_flows = Some(now);
             }
         }
         let flows = self.stream(window).map_or(1, |stream| stream.flows);

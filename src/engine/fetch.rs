@@ -7,12 +7,14 @@
 //! unless nobody wants it any more (see [`Stop`]).
 
 use bytes::Bytes;
+use futures::future::join;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::assets::Generation;
 use crate::byte_range::ByteRange;
 use crate::connection::ConnectionUse;
+use crate::engine::compare::Compare;
 use crate::engine::end_check;
 use crate::engine::resource::{Info, OpenState, Resource};
 use crate::engine::shared::Shared;
@@ -155,8 +157,7 @@ impl Fetch {
         let mut bypass_caches = false;
         loop {
             let request = self.request(bypass_caches);
-            self.count_request();
-            match net.get_range(self.order.lane, target.clone(), request).await {
+            match self.send(net, target, request).await {
                 Ok(answer) => return Ok(answer),
                 Err(Fault::Changed(seen)) if !bypass_caches => {
                     tracing::debug!(resource = %self.resource.id, ?seen, "changed, it seems; asking around caches");
@@ -164,6 +165,32 @@ impl Fetch {
                 }
                 Err(fault) => return Err(self.judge(fault)),
             }
+        }
+    }
+
+    /// Sends the request; beside it, if need be, that for stored bytes which are compared. One that shows a
+    /// change counts before whatever the other one brought: nothing in that is of the generation we know.
+    async fn send(
+        &self,
+        net: &dyn Net,
+        target: &Arc<Target>,
+        request: RangeRequest,
+    ) -> Result<Answer, Fault> {
+        let (lane, unproven) = (self.order.lane, self.resource.info().unproven);
+        let compare = async {
+            if unproven {
+                let (shared, resource) = (&self.shared, &self.resource);
+                let compare = Compare { shared, resource, net, target, lane };
+                compare.run(self.order.range.start, request.clone()).await?;
+                resource.learn(self.generation, |info| info.unproven = false);
+            }
+            Ok(())
+        };
+        self.count_request();
+        let asked = net.get_range(lane, target.clone(), request.clone());
+        match join(asked, compare).await {
+            (_, Err(changed @ Fault::Changed(_))) => Err(changed),
+            (answer, compared) => answer.and_then(|answer| compared.map(|()| answer)),
         }
     }
 

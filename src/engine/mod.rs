@@ -4,6 +4,7 @@
 //! one request, `writer` is the one way to the disk, `open` brings resources in.
 
 mod builder;
+mod compare;
 mod driver;
 mod end_check;
 mod fetch;

@@ -243,7 +243,9 @@ impl Found {
 
     fn info(&self) -> Info {
         let meta = self.recovered.meta.as_ref();
+        let weak = meta.is_some_and(|meta| meta.validator.if_range().is_none());
         Info {
+            unproven: weak && !self.recovered.covered.is_empty(),
             validator: meta.map(|meta| meta.validator.clone()),
             content_type: meta.and_then(|meta| meta.content_type.clone()),
             journal_begun: meta.is_some(),

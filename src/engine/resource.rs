@@ -47,6 +47,9 @@ pub(crate) struct Info {
     pub(crate) whole: bool,
     /// Whether a journal of this generation has been begun, so that received bytes may be recorded.
     pub(crate) journal_begun: bool,
+    /// Whether there are stored bytes of which no strong validator says that the server still has them, and
+    /// that were not compared yet.
+    pub(crate) unproven: bool,
 }
 
 /// Counters of one resource, since it was opened.

@@ -12,6 +12,7 @@ mod along;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod bounded;
 mod changes;
+mod compare;
 mod ends;
 mod eviction;
 mod faults;

@@ -1,4 +1,5 @@
-//! Reading along: what another engine or process stores of an asset, read without its lock.
+//! Reading along: what another engine or process stores of an asset, read without its lock; or what lies in a store that
+//! lets nothing be written, where nobody can take one.
 //!
 //! The holder asks nobody before it gives bytes back to the disk, begins a new generation, or goes. But it says so first: in its
 //! log, or by another log in its place. So every read looks at the log *after* it has the bytes, and throws them
@@ -62,8 +63,8 @@ enum Part {
 }
 
 impl AssetStore {
-    /// What somebody else who holds `key` has proven of it; `None` if that is nothing, or cannot be told from what comes
-    /// in its place.
+    /// What the log of `key` proves, whoever holds the asset; `None` if that is nothing, or cannot be told from what comes
+    /// in its place. Writes nothing.
     pub(crate) fn look_along(&self, key: &AssetKey) -> Option<Along> {
         // There open files cannot be told apart.
         if !cfg!(unix) {
@@ -104,7 +105,8 @@ impl Along {
     }
 
     /// The holder's bytes where it has them, and those of `file`, which is open for reading and writing, where not.
-    pub(crate) fn over(self: &Arc<Self>, file: File) -> impl Blob {
+    /// Without a file all that is written is refused.
+    pub(crate) fn over(self: &Arc<Self>, file: Option<File>) -> impl Blob {
         Over { along: self.clone(), file }
     }
 
@@ -182,29 +184,37 @@ impl Along {
 /// See [`Along::over`].
 struct Over {
     along: Arc<Along>,
-    file: File,
+    file: Option<File>,
+}
+
+impl Over {
+    fn file(&self) -> io::Result<&File> {
+        let none = || io::Error::new(io::ErrorKind::StorageFull, "there is no place for it");
+        self.file.as_ref().ok_or_else(none)
+    }
 }
 
 impl Blob for Over {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         match self.along.part(offset, buf.len()) {
             Part::Theirs(n) => self.along.read(offset, &mut buf[..n]),
-            Part::Ours(n) => self.along.disk.read_at(&self.file, offset, &mut buf[..n]),
+            Part::Ours(n) => self.along.disk.read_at(self.file()?, offset, &mut buf[..n]),
         }
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.along.disk.write_at(&self.file, offset, bytes)?;
+        let n = self.along.disk.write_at(self.file()?, offset, bytes)?;
         // Only now: until then they are read where they were.
         self.along.known.lock().theirs.remove(ByteRange::at(offset, n as u64));
         Ok(n)
     }
 
     fn discard(&self, range: ByteRange) -> io::Result<()> {
-        self.along.disk.punch(&self.file, range)
+        self.file.as_ref().map_or(Ok(()), |file| self.along.disk.punch(file, range))
     }
 
     fn allocated(&self) -> io::Result<u64> {
-        crate::storage::platform::allocated(&self.file.metadata()?)
+        let allocated = |file: &File| crate::storage::platform::allocated(&file.metadata()?);
+        self.file.as_ref().map_or(Ok(0), allocated)
     }
 }

@@ -85,6 +85,12 @@ impl Layout {
         Self::open(self.disk.clone(), &self.root).map(drop)
     }
 
+    /// Whether it is a store of this version, as far as can be told by reading.
+    pub(crate) fn is_marked(&self) -> bool {
+        let marker = AtomicResource::new(&self.disk, &self.root.join("kithara-store"));
+        matches!(marker.read(MAX_MARKER), Ok(Some(found)) if found == MARKER.as_bytes())
+    }
+
     /// Reads the marker, or writes it. An empty one is as good as none: no version ever says nothing.
     fn mark(&self) -> Result<(), StorageError> {
         let path = self.root.join("kithara-store");

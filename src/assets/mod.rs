@@ -104,7 +104,7 @@ impl AssetStore {
     }
 
     /// The same on `disk`, for an engine: one that refuses for now is opened later, when an asset is asked for. Not so
-    /// `offline`, where nothing can be had but from the store.
+    /// `offline`, unless it can be read: nothing else is to be had there.
     ///
     /// # Errors
     ///
@@ -117,9 +117,13 @@ impl AssetStore {
     ) -> Result<Self, Error> {
         match Layout::open(disk.clone(), dir) {
             Ok(layout) => Ok(Self::on(layout, config, true)),
-            Err(error) if error.may_pass() && !offline => {
+            Err(error) if error.may_pass() => {
+                let layout = Layout::unopened(disk, dir)?;
+                if offline && !layout.is_marked() {
+                    return Err(error.into());
+                }
                 tracing::warn!(%error, "the store cannot be opened; nothing is stored until it can");
-                Ok(Self::on(Layout::unopened(disk, dir)?, config, false))
+                Ok(Self::on(layout, config, false))
             }
             Err(error) => Err(error.into()),
         }

@@ -189,9 +189,14 @@ impl Found {
         });
         match held {
             Ok(Some(found)) => Ok(found),
-            Ok(None) => Ok(Self::beside(store, key)),
-            Err(Error::Storage(error)) if !offline => Ok(Self::scratch(Some(error))),
-            Err(error) => Err(error),
+            Ok(None) => Ok(Self::beside(store, key, None)),
+            // What refuses to be written may be read all the same.
+            Err(Error::Storage(error)) if !offline => Ok(Self::beside(store, key, Some(error))),
+            Err(error) => {
+                let found = Self::beside(store, key, None);
+                let is_told = found.along.is_some() || store.is_unknown(key);
+                if is_told { Ok(found) } else { Err(error) }
+            }
         }
     }
 
@@ -204,29 +209,29 @@ impl Found {
         Ok(Self { bytes, recovered, journal, refused: None, along: None, pinned })
     }
 
-    /// Somebody else has the asset. What that one has proven is read along, the rest is streamed without storing.
-    fn beside(store: &crate::assets::AssetStore, key: &AssetKey) -> Self {
-        let Some(along) = store.look_along(key) else { return Self::scratch(None) };
-        let Ok(file) = tempfile::tempfile() else { return Self::scratch(None) };
-        let along = Arc::new(along);
+    /// The asset is not ours: somebody else has it, or the store refuses. What the log proves is read where it is; the
+    /// rest is streamed without storing, into a file that has no name and goes with the session. Where there is no place
+    /// for one, memory has to do.
+    fn beside(
+        store: &crate::assets::AssetStore,
+        key: &AssetKey,
+        refused: Option<StorageError>,
+    ) -> Self {
+        let (file, refused) = match tempfile::tempfile() {
+            Ok(file) => (Some(file), refused.map(|error| (error, Room::Scratch))),
+            Err(source) => {
+                let no_file = StorageError::new("making a temporary file", source);
+                (None, Some((refused.unwrap_or(no_file), Room::None)))
+            }
+        };
+        let Some(along) = store.look_along(key).map(Arc::new) else {
+            let backend = file.map_or_else(Backend::nowhere, Backend::file);
+            return Self { refused, ..Self::nothing(backend) };
+        };
         let recovered = along.found().clone();
         let (len, covered) = (recovered.len, recovered.covered.clone());
         let bytes = StreamingResource::restored(Backend::custom(along.over(file)), len, covered);
-        let (journal, refused) = (None, None);
-        Self { bytes, recovered, journal, refused, along: Some(along), pinned: false }
-    }
-
-    /// Streamed without storing, because the store refuses or somebody else has the asset: the file has no name and
-    /// goes with the session. Where there is no place for one, memory has to do.
-    fn scratch(refused: Option<StorageError>) -> Self {
-        let (backend, refused) = match tempfile::tempfile() {
-            Ok(file) => (Backend::file(file), refused.map(|error| (error, Room::Scratch))),
-            Err(source) => {
-                let no_file = StorageError::new("making a temporary file", source);
-                (Backend::nowhere(), Some((refused.unwrap_or(no_file), Room::None)))
-            }
-        };
-        Self { refused, ..Self::nothing(backend) }
+        Self { bytes, recovered, journal: None, refused, along: Some(along), pinned: false }
     }
 
     fn nothing(backend: Backend) -> Self {

@@ -328,6 +328,43 @@ fn a3_a_store_that_cannot_be_opened_is_streamed_past_and_the_next_open_stores() 
     }
 }
 
+/// A4, A5: whatever lets nothing be written may be read, with a network and without.
+#[test]
+fn a4_what_a_read_only_store_has_is_served() {
+    for kinds in [&[Kind::Open][..], &[Kind::Open, Kind::Create, Kind::MakeFolder, Kind::Write]] {
+        let scene = Scene::new();
+        let session = scene.open();
+        check(&mut session.reader(), 0, 4 * MIB);
+        close(session);
+        let before = scene.stored();
+        kinds.iter().for_each(|kind| scene.disk.refuse(*kind, "", READ_ONLY));
+        let requests = scene.origin.log().len();
+
+        let builder = Engine::builder().store_dir(scene.dir.path()).offline(true);
+        let offline = builder.disk(scene.disk.clone()).build().unwrap();
+        let session = offline.open_blocking(scene.origin.url("/file")).unwrap();
+        check(&mut session.reader(), 0, 4 * MIB);
+        assert!(told(&mut session.events()).is_empty(), "there was nothing to store");
+        close(session);
+        let unknown = offline.open_blocking(scene.origin.url("/other"));
+        assert!(matches!(unknown, Err(Error::OfflineMiss { .. })), "{unknown:?}");
+        assert_eq!(scene.origin.log().len(), requests);
+
+        let session = scene.open();
+        assert_eq!(session.len(), Some(LEN), "known without an answer");
+        let mut reader = session.reader();
+        check(&mut reader, 0, 1000);
+        assert!(!session.is_stored());
+        read_all(&mut reader);
+        only_trouble(&told(&mut session.events()), READ_ONLY);
+        let first = scene.origin.log().iter().skip(requests).filter_map(|seen| seen.range).min();
+        assert_eq!(first.map(|range| range.0), before.1.then_some(before.0), "the holes only");
+        close(session);
+        scene.disk.heal();
+        assert_eq!(scene.stored(), before);
+    }
+}
+
 #[test]
 fn a3_a_store_removed_under_a_reader_stops_none_and_the_next_open_stores() {
     let scene = Scene::new();

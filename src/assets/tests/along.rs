@@ -205,7 +205,7 @@ fn a7_own_bytes_lie_over_those_of_the_holder() {
     use crate::storage::Backend;
     let (_bench, disk, mut writer) = scene();
     let along = disk.0.lock().along.clone().expect("there");
-    let over = Backend::custom(along.over(tempfile::tempfile().expect("a file")));
+    let over = Backend::custom(along.over(Some(tempfile::tempfile().expect("a file"))));
     let read = |from: u64, to: u64| {
         let mut buf = vec![0; ((to - from) * KIB) as usize];
         over.read_exact_at(from * KIB, &mut buf).map(|()| buf)

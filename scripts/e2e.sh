@@ -91,7 +91,7 @@ pid $dir/nginx.pid;
 error_log $dir/nginx.err;
 events { worker_connections 256; }
 http {
-    log_format seen '\$request_method \$status \$body_bytes_sent "\$http_range" "\$http_if_range" \$connection \$uri';
+    log_format seen '\$request_method \$status \$body_bytes_sent "\$http_range" "\$http_if_range" \$connection \$request_uri';
     access_log $dir/access.log seen;
     client_body_temp_path $dir/nginx.tmp;
     proxy_temp_path $dir/nginx.tmp;
@@ -268,36 +268,67 @@ full_disk() {
     umount "$dir/small"
 }
 
+# Half of the slow file, and some, is stored in $2 and proven; get ends as by Ctrl-C. Its run is called $1.
+store_half() {
+    "$program" get -o "$dir/$1.out" --store "$2" "$nginx/slow/big.bin" 2>"$dir/$1.err" &
+    client_pid=$!
+    eventually stored_half "$2" || fail "half of the file never came"
+    kill -INT "$client_pid"
+    eventually gone "$client_pid" || fail "get does not end by an interrupt"
+    wait "$client_pid" 2>/dev/null || true
+    client_pid=
+    eventually grep -q . "$dir/access.log" || fail "nginx saw no request"
+    forget_requests
+}
+
 read_only_disk() {
-    step "a store that is really read-only: right bytes, and words"
+    step "a store that is really read-only: right bytes, what it has from there, and words"
     mount_disk sealed 64m || return 0
     get open --store "$dir/sealed/store" "$nginx/one.bin" || fail "get before the disk is sealed"
+    store_half half "$dir/sealed/store"
     mount -o remount,ro "$dir/sealed"
-    for place in store new; do
-        get "sealed-$place" --store "$dir/sealed/$place" "$nginx/big.bin" || fail "get on a read-only disk"
+    for place in new store; do
+        forget_requests
+        get "sealed-$place" --store "$dir/sealed/$place" "$nginx/slow/big.bin" || fail "get on a read-only disk"
         same "sealed-$place" big.bin
         says "sealed-$place" "not storing in"
         says "sealed-$place" "read-only"
     done
+    bounded_from $((SIZE / 8))
+    forget_requests
+    get sealed-offline --offline --store "$dir/sealed/store" "$nginx/one.bin" || fail "get --offline on a read-only disk"
+    same sealed-offline one.bin
+    [ "$(requests)" = 0 ] || fail "$(requests) requests while offline"
     mount -o remount,rw "$dir/sealed"
     [ ! -e "$dir/sealed/new" ] || fail "something was written to a read-only disk"
-    get unsealed --store "$dir/sealed/store" "$nginx/big.bin" || fail "get after the disk was sealed"
-    get unsealed --offline --store "$dir/sealed/store" "$nginx/big.bin" || fail "nothing was stored after that"
+    get unsealed --store "$dir/sealed/store" "$nginx/slow/big.bin" || fail "get after the disk was sealed"
+    get unsealed --offline --store "$dir/sealed/store" "$nginx/slow/big.bin" || fail "nothing was stored after that"
     same unsealed big.bin
     umount "$dir/sealed"
 }
 
+has_grown() { [ "$(du -sk "$1" | cut -f1)" -ge $(($2 + 1024)) ]; }
+
 two_processes() {
-    step "two processes want the same at the same time: both get it, one stores it"
+    step "two processes want the same at the same time: one stores it, the other reads along what that one has proven"
+    store_half begun "$dir/store-two"
+    local before
+    before=$(du -sk "$dir/store-two" | cut -f1)
     "$program" get -o "$dir/first.out" --store "$dir/store-two" "$nginx/slow/big.bin" 2>"$dir/first.err" &
     client_pid=$!
-    eventually grep -q "storing in" "$dir/first.err" || fail "the first get does not begin"
-    get second --store "$dir/store-two" "$nginx/slow/big.bin" || fail "the second get"
+    eventually has_grown "$dir/store-two" "$before" || fail "the first get does not begin"
+    # A query makes it no other file, but is seen in the log.
+    get second --store "$dir/store-two" "$nginx/slow/big.bin?second" || fail "the second get"
     same second big.bin
     says second "another process"
     wait "$client_pid" || fail "the first get"
     client_pid=
     same first big.bin
+    eventually grep -q second "$dir/access.log" || fail "nginx did not see the second get"
+    grep second "$dir/access.log" >"$dir/second.log"
+    # In place: nginx has it open.
+    cat "$dir/second.log" >"$dir/access.log"
+    bounded_from $((SIZE / 8))
     get third --offline --store "$dir/store-two" "$nginx/slow/big.bin" || fail "get --offline after both"
     same third big.bin
 }

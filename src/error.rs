@@ -61,6 +61,14 @@ pub enum Error {
     #[error("the length of the resource is not known yet")]
     UnknownLength,
 
+    /// The byte was part of a stream without ranges and length, which is larger than its room in the store: it is no longer
+    /// kept, and cannot come again. Other places may be read.
+    #[error("byte {at} of the stream has passed and is no longer kept; the server sends it only from the start")]
+    Passed {
+        /// The first byte that was wanted and cannot come.
+        at: u64,
+    },
+
     /// An argument cannot be used.
     #[error("invalid {what}: {why}")]
     InvalidInput {
@@ -96,7 +104,8 @@ impl Error {
             Self::InvalidInput { .. } | Self::InvalidConfig { .. } => true,
             Self::Network(error) => error.is_fatal(),
             Self::Storage(_) | Self::Restarted | Self::Truncated { .. } => false,
-            Self::Interrupted | Self::UnknownLength | Self::WouldDeadlock => false,
+            Self::Interrupted | Self::UnknownLength | Self::Passed { .. } => false,
+            Self::WouldDeadlock => false,
         }
     }
 
@@ -106,7 +115,7 @@ impl Error {
         match self {
             Self::Network(error) => error.io_kind(),
             Self::Storage(error) => error.io_kind(),
-            Self::UnknownLength => io::ErrorKind::Unsupported,
+            Self::UnknownLength | Self::Passed { .. } => io::ErrorKind::Unsupported,
             Self::InvalidInput { .. } | Self::InvalidConfig { .. } => io::ErrorKind::InvalidInput,
             Self::OfflineMiss { .. } => io::ErrorKind::NotFound,
             Self::Changed | Self::Restarted | Self::Truncated { .. } => io::ErrorKind::Other,

@@ -8,6 +8,7 @@ use crate::byte_range::ByteRange;
 use crate::error::{Error, StorageError};
 use crate::ids::{FetchId, ReaderId, ResourceId};
 use crate::sched::Scheduler;
+use crate::sched::cursors::Demand;
 use crate::sched::event::Action;
 use crate::sched::inflight::{Fetch, Inflight};
 use crate::sched::plan::Outlook;
@@ -45,6 +46,8 @@ pub(crate) struct Bound {
     shedding: bool,
     /// Whether its room is used up.
     full: bool,
+    /// Whether parts of an endless body went.
+    passed: bool,
 }
 
 fn percent(room: u64, part: u64) -> u64 {
@@ -108,6 +111,11 @@ impl Scheduler {
             return;
         };
         (resource.bound.room, resource.bound.full) = (room, false);
+        resource.bound.passed &= resource.is_endless();
+        self.refuse_what_passed(id, out);
+        let Some(resource) = self.resources.get_mut(&id) else {
+            return;
+        };
         let Some(room) = resource.small_room().filter(|_| resource.online) else {
             return;
         };
@@ -122,6 +130,7 @@ impl Scheduler {
             let ranges = victims(&covered(resource), &kept, &cursors(resource), step, excess);
             if !ranges.is_empty() {
                 resource.bound.shedding = true;
+                resource.bound.passed = resource.is_endless();
                 out.push(Action::Shed { resource: id, ranges });
             }
         }
@@ -139,6 +148,33 @@ impl Scheduler {
     }
 }
 
+impl Scheduler {
+    /// Tells those who wait for bytes of an endless body that cannot come: they went, or the body is gone and cannot go on
+    /// where it was.
+    fn refuse_what_passed(&mut self, id: ResourceId, out: &mut Vec<Action>) {
+        let Some(resource) = self.resources.get(&id).filter(|resource| resource.bound.passed)
+        else {
+            return;
+        };
+        let head = self.fetches.whole(id).map_or(0, |(_, running)| running.head);
+        let refusal = |demand: &Demand| {
+            let first = ByteRange::at(demand.range.start, 1);
+            let range = if demand.is_blocked() { first } else { demand.range };
+            let at = resource.map.first_uncovered(range)?.start;
+            let why = resource.retries.at(at).map(|retry| retry.error.clone());
+            match head {
+                0 => Some(why.unwrap_or(Error::Passed { at })),
+                head => (at < head).then_some(Error::Passed { at }),
+            }
+        };
+        let refused = resource.cursors.demands();
+        let refused = refused.filter_map(|(reader, demand)| Some((reader, refusal(demand)?)));
+        for (reader, error) in refused.collect::<Vec<(ReaderId, Error)>>() {
+            self.fail_demand(id, reader, error, out);
+        }
+    }
+}
+
 /// Why a range cannot be there as a whole.
 fn no_room() -> Error {
     let why = std::io::Error::new(
@@ -149,11 +185,14 @@ fn no_room() -> Error {
 }
 
 impl Resource {
-    /// The room of one that is, or may be, larger than that. Not while a whole body comes whose end nobody has told: that end is
-    /// found by what comes anew, and what had to go would come anew for ever.
+    /// The room of one that is, or may be, larger than that.
     pub(super) fn small_room(&self) -> Option<u64> {
-        let unknown = self.transfer == Transfer::Ranges;
-        self.bound.room.filter(|room| self.map.len().map_or(unknown, |len| len > *room))
+        self.bound.room.filter(|room| self.map.len().is_none_or(|len| len > *room))
+    }
+
+    /// Whether it comes as one body whose end nobody has told.
+    fn is_endless(&self) -> bool {
+        self.transfer == Transfer::Whole && self.map.len().is_none()
     }
 
     /// Whether there is room for nothing but what is waited for.
@@ -225,5 +264,9 @@ fn kept(resource: &Resource, outlook: &Outlook<'_>, most: u64) -> Vec<ByteRange>
         ByteRange::new(fetch.head.saturating_sub(EDGE), end.max(fetch.head))
     };
     kept.extend(outlook.fetches.all().filter(|(_, fetch)| fetch.resource == resource.id).map(edge));
+    if resource.is_endless() {
+        let furthest = resource.cursors.all().map(|(_, cursor)| cursor.position).max();
+        kept.push(ByteRange::new(furthest.unwrap_or(0), resource.map.end()));
+    }
     kept
 }

@@ -80,7 +80,7 @@ fn free_parts(run: ByteRange, kept: &[ByteRange]) -> Vec<ByteRange> {
         let end = if part.end == run.end { run.end } else { part.end / BLOCK * BLOCK };
         ByteRange::new(start, end.max(start))
     };
-    let parts = parts.into_iter().map(whole);
+    let parts = parts.into_iter().filter(|part| !part.is_empty()).map(whole);
     parts.filter(|part| *part == run || part.len() >= LEAST).collect()
 }
 

@@ -9,23 +9,23 @@ use crate::stage::until;
 use crate::support::*;
 
 const LEN: u64 = 32 * MIB;
-const ROOM: u64 = 4 * MIB;
+pub(crate) const ROOM: u64 = 4 * MIB;
 /// What blocked reads may bring while the disk takes bytes back, and what the log takes: a few requests of 256 KiB.
-const REQUESTS: u64 = MIB;
+pub(crate) const REQUESTS: u64 = MIB;
 
 /// A folder whose syncs cost nothing, where there is such a place: while bytes are given back, reads go on and bring more.
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-fn bounded(dir: &Path) -> Engine {
+pub(crate) fn bounded(dir: &Path) -> Engine {
     let mut config = quick();
     config.store.max_bytes = ROOM;
     engine_in(dir, config)
 }
 
 /// What the asset's files take of the disk.
-fn allocated(dir: &Path) -> u64 {
+pub(crate) fn allocated(dir: &Path) -> u64 {
     let store = AssetStore::open(dir, &StoreConfig::default()).unwrap();
     store.list().unwrap().iter().map(|asset| asset.allocated).sum()
 }

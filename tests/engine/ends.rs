@@ -117,6 +117,32 @@ fn e2_a_chunked_body_proves_the_length() {
     assert_eq!(origin.log().len(), 1);
 }
 
+/// A reader that waits at the end, or past it, of a body whose length nobody told, is answered by that body.
+#[test]
+fn e2_a_wait_at_the_end_of_a_body_without_length_costs_no_second_one() {
+    for (framing, requests) in [(Framing::Chunked, 1), (Framing::Close, 2)] {
+        for at in [2 * MIB, 3 * MIB] {
+            let origin = Origin::start();
+            origin.put("/file", Content::pattern(2 * MIB).no_ranges());
+            let gate = Gate::new();
+            let held = Rule::gate_body(MIB, &gate).once();
+            origin.rule("/file", Rule::framing(framing).and(held));
+            origin.rule("/file", Rule::framing(framing));
+            let session = open(&engine(quick()), &origin);
+            let mut reader = reader_at(&session, at);
+            let before = session.snapshot().waits;
+            thread::scope(|scope| {
+                let read = scope.spawn(|| reader.read(&mut [0; 8]).unwrap());
+                until("the read to wait", || session.snapshot().waits > before);
+                gate.open();
+                assert_eq!(read.join().unwrap(), 0);
+            });
+            assert_eq!(session.len(), Some(2 * MIB));
+            assert_eq!(origin.log().len(), requests, "{framing:?}, at {at}");
+        }
+    }
+}
+
 /// A body that ends with its connection is checked once, and then believed.
 #[test]
 fn e2_a_close_delimited_body_is_checked_at_its_end() {

@@ -13,6 +13,8 @@ mod along;
 mod bounded;
 mod changes;
 mod compare;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod endless;
 mod ends;
 mod eviction;
 mod faults;

@@ -132,6 +132,29 @@ fn a6_an_end_that_nobody_tells_is_found_whatever_the_room() {
 }
 
 #[test]
+fn e9_an_endless_body_stays_within_its_room_and_what_has_passed_is_told() {
+    let mut sim = Sim::new(256 * MIB).rate(12_500_000).server(|server| {
+        server.ranges = false;
+        server.tells_len = false;
+    });
+    bound(&mut sim, 8 * MIB);
+    let reader = sim.open_reader(0);
+    sim.play(reader, 5_000_000);
+    let most = play_through(&mut sim, reader, 200 * MIB);
+    assert!(most <= 9 * MIB, "{most}");
+    sim.stop(reader);
+    sim.seek(reader, MIB);
+    sim.read(reader);
+    sim.run_for(ms(10));
+    let passed = |error: &Error| matches!(error, Error::Passed { at: MIB });
+    assert!(sim.errors(reader).last().is_some_and(passed), "{:?}", sim.errors(reader));
+    sim.seek(reader, 200 * MIB);
+    sim.play(reader, 5_000_000);
+    play_through(&mut sim, reader, 220 * MIB);
+    assert_eq!((sim.requests.len(), sim.counts.twice), (1, 0), "it comes once");
+}
+
+#[test]
 fn a6_hints_do_not_push_out_what_is_hinted_at() {
     let mut sim = fast();
     bound(&mut sim, 8 * MIB);
@@ -224,10 +247,8 @@ fn a6_whatever_happens_in_a_small_room_every_wait_is_answered() {
                 world.step();
             }
             world.recover();
-            // A whole body may have nobody who tells its end: then all of it is kept.
-            let ranges = world.sim.scheduler.view(RESOURCE).ranges;
             let stored = world.sim.stored();
-            assert!(!ranges || stored <= room + 4 * MIB, "{} of {}", stored / KIB, room / KIB);
+            assert!(stored <= room + 4 * MIB, "{} of {}", stored / KIB, room / KIB);
         });
         assert!(ran.is_ok(), "seed {seed}");
     }

@@ -63,7 +63,9 @@ pub enum Error {
 
     /// The byte was part of a stream without ranges and length, which is larger than its room in the store: it is no longer
     /// kept, and cannot come again. Other places may be read.
-    #[error("byte {at} of the stream has passed and is no longer kept; the server sends it only from the start")]
+    #[error(
+        "byte {at} of the stream has passed and is no longer kept; the server sends it only from the start"
+    )]
     Passed {
         /// The first byte that was wanted and cannot come.
         at: u64,

@@ -18,10 +18,10 @@ mod gate;
 mod ids;
 #[path = "../src/storage/park.rs"]
 mod park;
-#[path = "loom_wake/planted.rs"]
-mod planted;
 #[path = "../src/storage/places.rs"]
 mod places;
+#[path = "loom_wake/planted.rs"]
+mod planted;
 #[path = "../src/storage/run.rs"]
 mod run;
 #[path = "../src/storage/state.rs"]
@@ -285,7 +285,11 @@ fn d2_a_dropped_wait_leaves_nothing_and_takes_no_wake_up_along() {
         writer.join().expect("the writer ends");
         assert_eq!(gate.ask(|state| state.places.waiting()), 0);
         drop(waker);
-        assert_eq!(std::sync::Arc::strong_count(&parker), 1, "nobody keeps the dropped wait's waker");
+        assert_eq!(
+            std::sync::Arc::strong_count(&parker),
+            1,
+            "nobody keeps the dropped wait's waker"
+        );
     });
 }
 
@@ -313,7 +317,10 @@ fn d1_a_cancellation_during_a_write_ends_the_wait_and_nothing_is_covered_after_i
         }
         assert!(matches!(waiter.look(0), Look::Failed(Error::Cancelled)));
         writer.join().expect("the writer ends");
-        assert!(matches!(waiter.look(0), Look::Failed(Error::Cancelled)), "after the write as well");
+        assert!(
+            matches!(waiter.look(0), Look::Failed(Error::Cancelled)),
+            "after the write as well"
+        );
         let waited = waiter.wait_ready(range(0, 1), DemandId(2));
         assert!(matches!(waited, Waited::Failed(Error::Cancelled)), "{waited:?}");
     });

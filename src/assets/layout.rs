@@ -87,7 +87,7 @@ impl Layout {
 
     /// Whether it is a store of this version, as far as can be told by reading.
     pub(crate) fn is_marked(&self) -> bool {
-        let marker = AtomicResource::new(&self.disk, &self.root.join("kithara-store"));
+        let marker = AtomicResource::new(&self.disk, self.root.join("kithara-store"));
         matches!(marker.read(MAX_MARKER), Ok(Some(found)) if found == MARKER.as_bytes())
     }
 

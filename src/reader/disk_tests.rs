@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::events::{Events, SessionEvent};
-use crate::origin::{Content, Origin, pattern};
+use crate::origin::{Content, Framing, Origin, Rule, pattern};
 use crate::reader::Reader;
 use crate::session::Session;
 use crate::storage::disk::faulty::{BROKEN, FULL, Faulty, Kind, QUOTA, READ_ONLY};
@@ -192,6 +192,21 @@ fn a3_what_is_held_in_memory_stays_in_its_window() {
         assert!(held <= WINDOW + MIB / 8, "{held}");
     }
     read_all(&mut reader);
+}
+
+#[test]
+fn e9_an_endless_stream_that_no_disk_takes_is_read_within_the_memory_window() {
+    let scene = Scene::of(Content::pattern(1 << 40).no_ranges());
+    scene.origin.rule("/file", Rule::framing(Framing::Chunked));
+    scene.disk.refuse(Kind::Write, "data", FULL);
+    let session = scene.open();
+    let mut reader = session.reader();
+    for at in (0..32).map(|nth| nth * MIB) {
+        check(&mut reader, at, MIB);
+        let held = session.snapshot().covered.iter().map(|run| run.end - run.start).sum::<u64>();
+        assert!(held <= WINDOW + MIB / 8, "{held}");
+    }
+    println!("{} requests", scene.origin.log().len());
 }
 
 #[test]

@@ -206,7 +206,6 @@ fn e9_an_endless_stream_that_no_disk_takes_is_read_within_the_memory_window() {
         let held = session.snapshot().covered.iter().map(|run| run.end - run.start).sum::<u64>();
         assert!(held <= WINDOW + MIB / 8, "{held}");
     }
-    println!("{} requests", scene.origin.log().len());
 }
 
 #[test]

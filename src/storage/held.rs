@@ -154,19 +154,23 @@ impl Held {
         Some((part.start, page.bytes[at..at + part.len() as usize].to_vec()))
     }
 
-    /// What to give up so that no more than `most` bytes of memory are taken: the pages written longest ago, and none
-    /// that holds one of `wanted` or is the next after it, as long as there are others.
+    /// What to give up so that no more than `most` bytes of memory are taken: the pages written longest ago. As long as there
+    /// are others, none that lies in front of one of `wanted` by less than three quarters of that, since it may come once
+    /// only; and last of all those that hold one of `wanted` or are the next after it.
     pub(crate) fn oldest_above(&self, most: u64, wanted: &[u64]) -> Vec<ByteRange> {
         let pages = self.pages.lock();
         let excess = pages.pages.len().saturating_sub((most / PAGE) as usize);
-        let is_wanted = |number: u64| {
-            wanted.iter().any(|at| number == at / PAGE || number == (at / PAGE).saturating_add(1))
+        let front = most / PAGE / 4 * 3;
+        let rank = |number: u64| {
+            let ahead = |at: &u64| match number.checked_sub(at / PAGE) {
+                Some(0 | 1) => 2,
+                Some(pages) if pages < front => 1,
+                _ => 0,
+            };
+            wanted.iter().map(ahead).max().unwrap_or(0)
         };
-        let mut all: Vec<(bool, u64, u64)> = pages
-            .pages
-            .iter()
-            .map(|(number, page)| (is_wanted(*number), page.stamp, *number))
-            .collect();
+        let mut all: Vec<(u8, u64, u64)> =
+            pages.pages.iter().map(|(number, page)| (rank(*number), page.stamp, *number)).collect();
         all.sort_unstable();
         let gone = all.into_iter().take(excess);
         gone.flat_map(|(_, _, number)| pages.have.parts_of(page_of(number))).collect()
@@ -264,6 +268,17 @@ mod tests {
             [3, 5, 1, 2],
             "none is safe for ever"
         );
+    }
+
+    #[test]
+    fn what_a_reader_comes_to_soon_goes_after_what_it_has_read() {
+        let held = Held::default();
+        for number in [9, 3, 4, 5, 6, 0, 1, 2] {
+            put(&held, number * PAGE, number * PAGE + 1);
+        }
+        let gone = held.oldest_above(4 * PAGE, &[3 * PAGE]);
+        let gone: Vec<u64> = gone.iter().map(|part| part.start / PAGE).collect();
+        assert_eq!(gone, [9, 6, 0, 1], "far in front, and behind; not what was written first");
     }
 
     #[test]

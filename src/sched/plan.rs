@@ -178,10 +178,14 @@ impl Planner<'_> {
         let Some(hole) = self.resource.map.first_run(ByteRange::at(at, size), free) else {
             return;
         };
-        let next =
-            self.plan.segments.iter().map(|s| s.range.start).filter(|start| *start > at).min();
-        let range = hole.until(next.unwrap_or(u64::MAX));
+        let range = hole.until(self.next_planned(at));
         self.want(range, Class::Blocked, since, Some(reader));
+    }
+
+    /// Where the first planned segment after `at` begins: bytes of running fetches do not show that they are wanted.
+    fn next_planned(&self, at: u64) -> u64 {
+        let starts = self.plan.segments.iter().map(|segment| segment.range.start);
+        starts.filter(|start| *start > at).min().unwrap_or(u64::MAX)
     }
 
     /// The most that one request for a blocked read of `reader` asks for: more would be read-ahead beyond the budget.
@@ -209,6 +213,7 @@ impl Planner<'_> {
             let end = self.outlook.fetches.one(late.fetch).map_or(0, |fetch| fetch.end);
             let rest = ByteRange::at(late.from, size).until(end.max(self.window_end(late.reader)));
             let open = |state: Option<SegmentState>| state.is_none() || state == its;
+            let rest = rest.until(self.next_planned(late.from));
             if let Some(run) = self.resource.map.first_run(rest, open) {
                 let class = if late.blocked { Class::FirstWindow } else { Class::Near };
                 self.want(run, class, self.outlook.now, Some(late.reader));

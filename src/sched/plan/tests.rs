@@ -233,6 +233,25 @@ fn p7_what_helps_out_a_late_fetch_goes_beyond_it_no_farther_than_the_window() {
     assert_eq!(relieved(3 * MIB, 300_000, MIB), ByteRange::at(MIB, 1_500_000));
 }
 
+/// The bytes of a running fetch do not show that they are wanted from another one already.
+#[test]
+fn p6_what_helps_out_a_late_fetch_ends_where_a_blocked_read_asks() {
+    let mut fetches = Inflight::default();
+    let late_one = ByteRange::at(MIB, MIB);
+    let fetch = fetches.next_id();
+    fetches.insert(fetch, Fetch::sent(NOW, late_one));
+    plan_over(&fetches, &[ByteRange::new(0, MIB)], 300_000, |planner| {
+        planner.resource.map.take(late_one, fetch);
+        let (from, reader, blocked) = (MIB, READER, false);
+        let late = Late { fetch, from, reader, blocked, split: false, last_resort: false };
+        planner.resource.late = vec![late];
+        planner.open(NOW, READER, MIB + 100_000, Some(fetch));
+        planner.relieve();
+        let ranges: Vec<ByteRange> = planner.plan.segments.iter().map(|s| s.range).collect();
+        assert_eq!(ranges, [ByteRange::at(MIB + 100_000, 200_000), ByteRange::at(MIB, 100_000)]);
+    });
+}
+
 /// A read that jumps ahead in its window over a hole is a seek, not one that has outrun its read-ahead.
 #[test]
 fn p3_a_read_ahead_in_the_window_asks_for_no_more_than_a_seek_does() {

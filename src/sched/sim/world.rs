@@ -12,6 +12,8 @@ use crate::time::Micros;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const LEN: u64 = 24 * MIB;
+/// No resource is confined to less.
+const LEAST: u64 = 4 * KIB;
 
 /// What chooses.
 #[derive(Debug)]
@@ -187,7 +189,7 @@ impl World {
                 self.sim.tell(Event::HintWithdrawn { hint: hint.unwrap_or(HintId(0)) });
             }
             6 | 7 => {
-                let (window, error) = (self.choices.below(MIB), Error::UnknownLength);
+                let (window, error) = (LEAST + self.choices.below(MIB), Error::UnknownLength);
                 let to = (self.choices.below(2) == 0).then_some(Confined { window, error });
                 self.sim.tell(Event::Confined { resource, to });
             }

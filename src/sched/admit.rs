@@ -27,6 +27,8 @@ use crate::time::Micros;
 /// One origin: its queue, its connections, what was measured.
 #[derive(Debug, Default)]
 pub(crate) struct Origin {
+    /// How many of its resources are open.
+    pub(crate) resources: usize,
     /// What is wanted from it.
     pub(crate) queue: Queue,
     /// What its link looks like.

@@ -175,6 +175,7 @@ mod tests {
                 link,
                 open,
                 ramp: link.ramp(),
+                alone: true,
                 carried: None,
                 fetches: &fetches,
             },
@@ -271,6 +272,7 @@ mod tests {
                     link,
                     open,
                     ramp: link.ramp(),
+                    alone: true,
                     carried: None,
                     fetches: &fetches,
                 },
@@ -309,6 +311,7 @@ mod tests {
                 link,
                 open,
                 ramp: link.ramp(),
+                alone: true,
                 carried: None,
                 fetches: &fetches,
             };
@@ -344,6 +347,7 @@ mod tests {
             link,
             open,
             ramp: link.ramp(),
+            alone: true,
             carried: None,
             fetches: &fetches,
         };

@@ -218,7 +218,8 @@ impl Scheduler {
         let open = origin.map_or(link.cold, Origin::open_cost);
         let running = |lane| fetches.over(resource.origin, lane);
         let ramp = origin.map_or(link.ramp(), |origin| origin.ramp(now, &running));
+        let alone = origin.is_none_or(|origin| origin.resources <= 1);
         let carried = origin.map(|origin| &origin.flows);
-        Outlook { now, tunables, link, open, ramp, carried, fetches }
+        Outlook { now, tunables, link, open, ramp, alone, carried, fetches }
     }
 }

@@ -24,8 +24,9 @@ impl Scheduler {
         online: bool,
         out: &mut Vec<Action>,
     ) {
-        self.origins.entry(origin).or_default();
-        self.resources.insert(id, Resource::new(id, origin, len, covered, online));
+        let known = self.resources.insert(id, Resource::new(id, origin, len, covered, online));
+        debug_assert!(known.is_none(), "{id} is open");
+        self.origins.entry(origin).or_default().resources += 1;
         self.tell_end(id, out);
     }
 
@@ -47,6 +48,7 @@ impl Scheduler {
         self.dirty.remove(&id);
         if let Some(origin) = self.origins.get_mut(&resource.origin) {
             origin.queue.replace(id, &[]);
+            origin.resources -= 1;
         }
     }
 

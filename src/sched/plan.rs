@@ -48,6 +48,8 @@ pub(crate) struct Outlook<'a> {
     pub(crate) open: Micros,
     /// How much longer than that read-ahead would take until its body runs at full speed.
     pub(crate) ramp: Micros,
+    /// Whether no other resource of the origin is open.
+    pub(crate) alone: bool,
     /// What the origin's path carries with how many flows.
     pub(crate) carried: Option<&'a Flows>,
     /// What runs.
@@ -276,7 +278,7 @@ impl Planner<'_> {
         let small = self.resource.is_small(self.outlook.tunables, &self.outlook.link);
         let windows = self.windows_now();
         for window in &windows {
-            self.ahead(window, small);
+            self.ahead(window, small, windows.len() == 1);
         }
         if small && !windows.is_empty() {
             self.fill(self.resource.map.all(), self.outlook.now);
@@ -294,8 +296,9 @@ impl Planner<'_> {
         self.plan.refills.extend(active.into_iter().map(|reader| (reader, mark(reader))));
     }
 
-    /// The next segment of one cursor's window, and the mark where to think again.
-    fn ahead(&mut self, window: &Window, small: bool) {
+    /// The next segment of one cursor's window, and the mark where to think again. Whether it is the only window of the
+    /// resource, `alone` tells.
+    fn ahead(&mut self, window: &Window, small: bool, alone: bool) {
         let at = window.range.start;
         let goal = if small { self.resource.map.all() } else { window.range };
         let reach = ByteRange::new(at, goal.end.max(at));
@@ -312,7 +315,11 @@ impl Planner<'_> {
             self.plan.refills.push((window.reader, mark));
         }
         let last = self.stream(window).map_or(0, |stream| stream.last_size);
-        let lead = if self.takes_more(window) { u64::MAX } else { self.outlook.lead(last) };
+        let lead = match self.takes_more(window) {
+            true => u64::MAX,
+            false if alone && self.waits_for_connection(window, gap) => 0,
+            false => self.outlook.lead(last),
+        };
         if !filling || self.resource.is_full() {
             return;
         }

@@ -128,6 +128,7 @@ mod tests {
             link,
             open,
             ramp: link.ramp(),
+            alone: true,
             carried: None,
             fetches: &fetches,
         })

@@ -6,6 +6,7 @@ use crate::sched::flows;
 use crate::sched::inflight::Fetch;
 use crate::sched::plan::{Outlook, Planner};
 use crate::sched::share::Window;
+use crate::sched::window::Stream;
 use crate::time::Micros;
 
 /// For so long a reader is watched that may have too few.
@@ -14,6 +15,8 @@ const WATCH: Micros = Micros::from_millis(200);
 const LATE: f64 = 1.0;
 /// A start takes so long: what is slow meanwhile may be a connection that opens its window.
 const START: Micros = Micros::from_millis(2000);
+/// A running request of so many round trips' bytes is worth waiting for its connection.
+const WORTH: f64 = 1.5;
 /// Who has more in hand than so many seconds need not be helped yet.
 const IN_HAND: f64 = 0.5;
 /// For so long one that seems to be slow is looked at.
@@ -57,6 +60,21 @@ impl Planner<'_> {
         }
         let flows = self.stream(window).map_or(1, |stream| stream.flows);
         flows > 1 && running < flows
+    }
+
+    /// Whether the next request had better go over the connection of the running one, once that has ended: the reader goes
+    /// on and has less in hand than a round trip brings, and any other connection would have to open its window beside
+    /// one that fills the link. Where several resources of the origin are open the link is not its own.
+    pub(super) fn waits_for_connection(&mut self, window: &Window, gap: u64) -> bool {
+        let Outlook { link, ramp, alone, .. } = *self.outlook;
+        let trip = link.bytes_per_round_trip();
+        let hand = gap.saturating_sub(window.range.start) as f64;
+        let cursor = self.resource.cursors.one(window.reader);
+        let one_run = cursor.is_some_and(|cursor| cursor.runs.in_use().next().is_none());
+        let worth =
+            |stream: &mut Stream| stream.confirmed && stream.last_size as f64 >= WORTH * trip;
+        let shut = alone && ramp >= link.ramp();
+        shut && one_run && hand < trip && self.stream(window).is_some_and(worth)
     }
 
     /// Whether the reader of `window` was blocked most of the time, for a while, though all that runs for this resource

@@ -50,6 +50,7 @@ fn plan_over<T>(
         link,
         open: round_trip,
         ramp: link.ramp(),
+        alone: true,
         carried: None,
         fetches,
     };
@@ -143,7 +144,7 @@ fn p4_the_reader_of_a_small_resource_has_a_resting_mark_while_all_of_it_is_fetch
         let stored = [ByteRange::new(0, 2 * MIB)];
         plan_with(&stored, MIB, |planner| {
             let window = window(MIB, 8 * MIB, 8 * MIB);
-            planner.ahead(&window, small);
+            planner.ahead(&window, small, true);
             let expected = |filling| size::refill_mark(&window, 2 * MIB, filling);
             assert_ne!(expected(true), expected(false));
             assert_eq!(planner.plan.refills, [(READER, expected(!small))]);
@@ -185,7 +186,7 @@ fn p6_a_request_ends_where_another_one_of_the_same_plan_begins() {
 fn p4_read_ahead_doubles_the_last_request_of_its_stream() {
     plan_with(&[ByteRange::new(0, MIB)], 1000, |planner| {
         planner.stream_at(READER, u64::MAX).expect("it has read").last_size = 300_000;
-        planner.ahead(&window(1000, 8 * MIB, 8 * MIB), false);
+        planner.ahead(&window(1000, 8 * MIB, 8 * MIB), false, true);
         let ranges: Vec<ByteRange> = planner.plan.segments.iter().map(|s| s.range).collect();
         assert_eq!(ranges, [ByteRange::at(MIB, 600_000)]);
     });
@@ -250,6 +251,33 @@ fn p6_what_helps_out_a_late_fetch_ends_where_a_blocked_read_asks() {
         let ranges: Vec<ByteRange> = planner.plan.segments.iter().map(|s| s.range).collect();
         assert_eq!(ranges, [ByteRange::at(MIB + 100_000, 200_000), ByteRange::at(MIB, 100_000)]);
     });
+}
+
+/// The next request goes out late over the connection of the running one where its reader has less in hand than 100 kB,
+/// what a round trip brings, and every other connection has its window shut.
+#[test]
+fn p4_a_reader_with_little_in_hand_waits_for_the_connection_whose_window_is_open() {
+    let waits = |stored: u64, last: u64, change: fn(&mut Outlook<'_>)| {
+        plan_with(&[ByteRange::new(0, 10_000 + stored)], 10_000, |planner| {
+            planner.stream_at(READER, 10_000).expect("it has read").last_size = last;
+            let mut outlook = *planner.outlook;
+            change(&mut outlook);
+            let (resource, outlook) = (&mut *planner.resource, &outlook);
+            let mut planner = Planner { resource, outlook, plan: Plan::default() };
+            planner.waits_for_connection(&window(10_000, MIB, MIB), 10_000 + stored)
+        })
+    };
+    assert_eq!([99_999, 100_000].map(|stored| waits(stored, MIB, |_| {})), [true, false]);
+    assert_eq!(
+        [149_999, 150_000].map(|last| waits(0, last, |_| {})),
+        [false, true],
+        "not worth it"
+    );
+    assert!(
+        !waits(0, MIB, |outlook| outlook.ramp = outlook.link.ramp() - Micros(1)),
+        "one is open"
+    );
+    assert!(!waits(0, MIB, |outlook| outlook.alone = false), "the link is not its own");
 }
 
 /// A read that jumps ahead in its window over a hole is a seek, not one that has outrun its read-ahead.

@@ -75,7 +75,7 @@ fn p1_a_player_with_much_in_hand_stands_aside_for_another_one_that_seeks() {
 /// Twelve times in a run it starts with nothing in hand. A stall counts as long as it was late at most.
 #[test]
 fn p4_a_player_that_starts_with_nothing_in_hand_catches_up_soon() {
-    for (profile, most) in [(LinkProfile::A, ms(3500)), (LinkProfile::B, ms(1000))] {
+    for (profile, most) in [(LinkProfile::A, ms(3000)), (LinkProfile::B, ms(1000))] {
         let runs = SEEDS.map(|seed| run::<Scheduler>(Workload::Busy, profile, seed));
         let late: u64 = runs.flat_map(|run| run.stalls).map(|(_, time)| time.0).sum();
         let mean = Micros(late / (SEEDS.end - SEEDS.start));
@@ -87,7 +87,7 @@ fn p4_a_player_that_starts_with_nothing_in_hand_catches_up_soon() {
 #[test]
 fn p4_play_at_60_percent_of_the_link_goes_on() {
     let bounds =
-        [(LinkProfile::A, 500), (LinkProfile::B, 0), (LinkProfile::C, 0), (LinkProfile::D, 3500)];
+        [(LinkProfile::A, 100), (LinkProfile::B, 0), (LinkProfile::C, 0), (LinkProfile::D, 3500)];
     for (profile, most) in bounds {
         let runs = SEEDS.map(|seed| run::<Scheduler>(Workload::Play, profile, seed));
         let late: u64 = runs.flat_map(|run| run.stalls).map(|(_, time)| time.0).sum();

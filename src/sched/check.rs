@@ -91,13 +91,16 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Somebody works on every byte that a read is blocked on, or on what its reader asked for just before.
+    /// Somebody works on every byte that a read is blocked on, or on what its reader asked for just before. A whole body brings
+    /// all from its head on, also what it was not asked for before its length was known.
     fn check_demands(&self, resource: &Resource) -> Result<(), String> {
         for (reader, demand) in resource.cursors.demands() {
             let at = demand.range.start;
             let whole = resource.transfer == Transfer::Whole;
             let ending = whole && self.fetches.is_ending(resource.id);
-            let nobody = resource.map.state_at(at).is_none() && !ending;
+            let body = self.fetches.whole(resource.id).filter(|_| whole);
+            let coming = body.is_some_and(|(_, fetch)| fetch.head <= at);
+            let nobody = resource.map.state_at(at).is_none() && !ending && !coming;
             let scrubs = resource.cursors.one(reader).is_some_and(|cursor| cursor.scrub.is_on());
             let held = scrubs && self.fetches.live(resource.id).any(|(_, f)| !f.is_streaming());
             if demand.is_blocked() && at < resource.map.end() && nobody && !held {

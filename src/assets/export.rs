@@ -20,6 +20,7 @@ use super::key::AssetKey;
 use super::layout::{Kind, is_there};
 use super::lease::{Place, coverage, find};
 use super::lock::Hold;
+use super::objects::PIECE;
 use super::recovery::Recovery;
 use super::verify::Scrub;
 use crate::byte_range::ByteRange;
@@ -165,20 +166,23 @@ impl AssetStore {
     }
 
     fn export_object(&self, key: &AssetKey, target: &Target) -> Result<Exported, ExportError> {
-        match self.objects().read(key, u64::MAX)? {
-            Some(object) => {
-                let mut file = target.beside()?;
-                file.write_all(&object.bytes).map_err(|error| target.failed(error))?;
-                target.finish(file)?;
-                Ok(Exported { len: object.bytes.len() as u64, unchecked: 0 })
+        let Some(mut reading) = self.objects().open(key)? else { return Err(ExportError::Absent) };
+        let fail = |error| StorageError::new("reading a stored object", error);
+        let (mut file, mut buf, mut len) = (target.beside()?, vec![0; PIECE], 0);
+        loop {
+            let bytes = reading.next(&mut buf).map_err(fail)?;
+            if bytes.is_empty() {
+                break;
             }
-            None => match self.objects().check(key)? {
-                Some((_, len)) => {
-                    Err(ExportError::Damaged { ranges: std::iter::once(0..len).collect() })
-                }
-                None => Err(ExportError::Absent),
-            },
+            file.write_all(bytes).map_err(|error| target.failed(error))?;
+            len += bytes.len() as u64;
         }
+        let file_len = reading.file_len;
+        if !reading.finish().map_err(fail)? {
+            return Err(ExportError::Damaged { ranges: std::iter::once(0..file_len).collect() });
+        }
+        target.finish(file)?;
+        Ok(Exported { len, unchecked: 0 })
     }
 }
 

@@ -7,8 +7,8 @@
 //! An object that does not match its checksum is as good as none; it is fetched again.
 
 use std::fs::File;
-use std::io;
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -24,6 +24,8 @@ use crate::sync::Arc;
 
 const MAGIC: [u8; 8] = *b"KITHOBJ\x1a";
 const DIGEST: usize = 32;
+/// Bytes of an object that are read at once where it may be of any size.
+pub(super) const PIECE: usize = 64 << 10;
 
 /// The small objects of a store.
 #[derive(Debug, Clone)]
@@ -66,29 +68,40 @@ impl Objects {
         Ok(object)
     }
 
-    /// Whether the object `key` is whole, and the bytes of its file; `None` if there is none. Not taken for a use.
+    /// Opens the object `key` to be read in pieces, however large it is; `None` if there is none. Not taken for a use.
     ///
     /// # Errors
     ///
     /// The disk refused.
-    pub(super) fn check(&self, key: &AssetKey) -> Result<Option<(bool, u64)>, StorageError> {
-        let Some(bytes) = self.file(key, u64::MAX)? else { return Ok(None) };
-        let len = bytes.len() as u64;
-        Ok(Some((decode(bytes, key).is_some(), len)))
+    pub(super) fn open(&self, key: &AssetKey) -> Result<Option<Reading>, StorageError> {
+        let Some((path, _)) = self.place(key)? else { return Ok(None) };
+        let fail = |error| StorageError::new("reading a stored object", error).at(&path);
+        let reading = File::open(&path).and_then(|file| Reading::begin(file, key));
+        reading.map(Some).map_err(fail)
     }
 
     /// The file of the object `key`, if there is one of at most `max` bytes.
     fn file(&self, key: &AssetKey, max: u64) -> Result<Option<Vec<u8>>, StorageError> {
-        let (shelf, path) = self.store.layout.object(key);
-        let there = is_there(&self.store.layout.objects(), Kind::Folder)?.is_some()
-            && is_there(&shelf, Kind::Folder)?.is_some();
-        if !there || is_there(&path, Kind::File)?.is_none() {
+        let Some((path, len)) = self.place(key)? else { return Ok(None) };
+        if len > max {
             return Ok(None);
         }
         match AtomicResource::new(&self.disk(), &path).read(max) {
             Err(error) if error.source.kind() == io::ErrorKind::FileTooLarge => Ok(None),
             read => read,
         }
+    }
+
+    /// Where the file of the object `key` is, and how long; `None` if there is none.
+    fn place(&self, key: &AssetKey) -> Result<Option<(PathBuf, u64)>, StorageError> {
+        let (shelf, path) = self.store.layout.object(key);
+        let there = is_there(&self.store.layout.objects(), Kind::Folder)?.is_some()
+            && is_there(&shelf, Kind::Folder)?.is_some();
+        if !there {
+            return Ok(None);
+        }
+        let meta = is_there(&path, Kind::File)?;
+        Ok(meta.map(|meta| (path, meta.len())))
     }
 
     /// Stores the object `key` in place of what was there, at once and whole. Blocks.
@@ -159,4 +172,83 @@ fn decode(mut bytes: Vec<u8>, key: &AssetKey) -> Option<Object> {
     bytes.drain(..MAGIC.len() + len);
     let meta = Generation { validator: header.validator, content_type: header.content_type };
     Some(Object { meta, stored: header.created, bytes })
+}
+
+/// The file of an object, read from its beginning in pieces. Whether the object is what was stored is known at the end.
+#[derive(Debug)]
+pub(super) struct Reading {
+    file: File,
+    hasher: Sha256,
+    /// Content that was read together with the header.
+    ready: Vec<u8>,
+    /// Content that is still in the file.
+    rest: u64,
+    /// Bytes of the file.
+    pub(super) file_len: u64,
+    /// Whether its header is that of the object.
+    sound: bool,
+}
+
+impl Reading {
+    fn begin(mut file: File, key: &AssetKey) -> io::Result<Self> {
+        let file_len = file.metadata()?.len();
+        let body = file_len.saturating_sub(DIGEST as u64);
+        let mut ready = Vec::new();
+        (&mut file).take(body.min((MAGIC.len() + MAX_HEADER) as u64)).read_to_end(&mut ready)?;
+        let hasher = Sha256::new_with_prefix(&ready);
+        let mut rest = body.saturating_sub(ready.len() as u64);
+        let header = ready.strip_prefix(&MAGIC).and_then(Header::decode);
+        let sound = match header.filter(|(header, _)| header.key == key.hash()) {
+            Some((_, len)) => {
+                ready.drain(..MAGIC.len() + len);
+                true
+            }
+            None => {
+                // Nothing that follows can make it sound.
+                (ready, rest) = (Vec::new(), 0);
+                false
+            }
+        };
+        Ok(Self { file, hasher, ready, rest, file_len, sound })
+    }
+
+    /// The next bytes of the content, or none at its end. `buf` must not be empty.
+    ///
+    /// # Errors
+    ///
+    /// The disk refused.
+    pub(super) fn next<'a>(&mut self, buf: &'a mut [u8]) -> io::Result<&'a [u8]> {
+        if !self.ready.is_empty() {
+            let n = self.ready.len().min(buf.len());
+            buf[..n].copy_from_slice(&self.ready[..n]);
+            self.ready.drain(..n);
+            return Ok(&buf[..n]);
+        }
+        let n = loop {
+            match (&mut self.file).take(self.rest).read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        self.hasher.update(&buf[..n]);
+        self.rest -= n as u64;
+        Ok(&buf[..n])
+    }
+
+    /// Whether the content that was read, to its end, is what was stored.
+    ///
+    /// # Errors
+    ///
+    /// The disk refused.
+    pub(super) fn finish(mut self) -> io::Result<bool> {
+        let mut digest = [0; DIGEST];
+        if !self.sound || self.rest > 0 || !self.ready.is_empty() {
+            return Ok(false);
+        }
+        match self.file.read_exact(&mut digest) {
+            Ok(()) => Ok(self.hasher.finalize().as_slice() == digest),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }

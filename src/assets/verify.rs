@@ -25,6 +25,7 @@ use super::key::AssetKey;
 use super::layout::{Kind, is_there};
 use super::lease::{Place, coverage, crc_of, read_log};
 use super::lock::Hold;
+use super::objects::PIECE;
 use super::recovery::{Piece, Recovery, recover, without};
 use crate::byte_range::ByteRange;
 use crate::error::{Error, StorageError};
@@ -141,7 +142,11 @@ impl AssetStore {
     }
 
     fn check_object(&self, key: &AssetKey, then: Then) -> Result<Option<Verified>, Error> {
-        let Some((is_whole, len)) = self.objects().check(key)? else { return Ok(None) };
+        let Some(mut reading) = self.objects().open(key)? else { return Ok(None) };
+        let fail = |error| StorageError::new("reading a stored object", error);
+        let (len, mut buf) = (reading.file_len, vec![0; PIECE]);
+        while !reading.next(&mut buf).map_err(fail)?.is_empty() {}
+        let is_whole = reading.finish().map_err(fail)?;
         let mut found = Verified { is_object: true, checked: len, ..Verified::of(key) };
         if !is_whole {
             found.verdict = Verdict::Damaged;

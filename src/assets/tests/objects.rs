@@ -49,6 +49,54 @@ fn a9_an_object_longer_than_asked_for_is_none() {
     }
 }
 
+/// A check and an export take an object in pieces, so that its size is no matter: this file is larger than any memory.
+#[test]
+fn a9_what_is_no_object_is_told_whatever_its_size() {
+    let bench = Bench::new();
+    let store = bench.store(BOOT);
+    store.objects().write(&key("cover"), &generation("\"1\""), b"content").expect("written");
+    let path = store.inner.layout.object(&key("cover")).1;
+    let huge = 1 << 42;
+    let file = std::fs::File::create(&path).expect("made");
+    if file.set_len(huge).is_err() {
+        return; // No file system for that.
+    }
+    let found = store.verify(&key("cover")).expect("checked").remove(0);
+    assert_eq!((found.verdict, found.checked), (Verdict::Damaged, huge));
+    let out = tempfile::tempdir().expect("a folder");
+    let target = out.path().join("out");
+    let refused = store.export(&key("cover"), &target, IfExists::Refuse);
+    assert!(matches!(refused, Err(ExportError::Damaged { .. })), "{refused:?}");
+}
+
+#[test]
+fn a9_an_object_of_many_pieces_is_checked_and_exported_whole() {
+    let bench = Bench::new();
+    let store = bench.store(BOOT);
+    let bytes: Vec<u8> = (0..1_000_003_u32).map(|n| (n % 251) as u8).collect();
+    store.objects().write(&key("cover"), &generation("\"1\""), &bytes).expect("written");
+    let verdict = || store.verify(&key("cover")).expect("checked").remove(0).verdict;
+    assert_eq!(verdict(), Verdict::Sound);
+    let out = tempfile::tempdir().expect("a folder");
+    let target = out.path().join("out");
+    let exported = store.export(&key("cover"), &target, IfExists::Refuse).expect("exported");
+    assert_eq!(exported.len, bytes.len() as u64);
+    assert_eq!(std::fs::read(&target).expect("read"), bytes);
+    let path = store.inner.layout.object(&key("cover")).1;
+    let good = std::fs::read(&path).expect("read");
+    for at in [0, 20, 100, 70_000, 500_000, good.len() - 40, good.len() - 1] {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        for bad in [&bad[..], &good[..at]] {
+            std::fs::write(&path, bad).expect("written");
+            assert_eq!(verdict(), Verdict::Damaged, "{} bytes, at {at}", bad.len());
+            let refused = store.export(&key("cover"), &target, IfExists::Replace);
+            assert!(matches!(refused, Err(ExportError::Damaged { .. })), "{refused:?}");
+        }
+    }
+    assert_eq!(std::fs::read(&target).expect("read"), bytes, "what was there stays");
+}
+
 #[test]
 fn a6_objects_are_evicted_like_assets() {
     let mut bench = Bench::new();

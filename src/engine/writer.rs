@@ -289,12 +289,13 @@ impl Writer {
     }
 
     fn ended(&mut self, fetch: FetchId, outcome: FetchOutcome) {
+        // The record is no news for the scheduler, and may have to wait for the disk.
+        self.shared.sched(Event::FetchEnded { fetch, outcome });
         for kept in self.kept.values_mut() {
             if let Some(journal) = &mut kept.journal {
                 journal.flow_ended(fetch);
             }
         }
-        self.shared.sched(Event::FetchEnded { fetch, outcome });
     }
 
     fn begin(&mut self, resource: &Arc<Resource>, generation: Generation) {

@@ -20,7 +20,7 @@ fn holder(dir: &Path, max_bytes: u64) -> Engine {
 }
 
 /// Opens `/file` where another engine has it, once that has proven `bytes` of it.
-fn beside(engine: &Engine, origin: &Origin, bytes: u64) -> Session {
+pub(crate) fn beside(engine: &Engine, origin: &Origin, bytes: u64) -> Session {
     let mut session = None;
     until("what is read to be proven", || {
         let opened = open(engine, origin);

@@ -11,12 +11,18 @@ use crate::support::*;
 const LEN: u64 = 16 * MIB;
 const STORE: &str = "KITHARA_TEST_STORE";
 const URL: &str = "KITHARA_TEST_URL";
+/// Whether the child proves what it has as soon as it may.
+const PROVING: &str = "KITHARA_TEST_PROVING";
 
 /// Runs only as the child of the tests below; by itself it has nothing to do.
 #[test]
 fn child() {
     let (Ok(dir), Ok(url)) = (std::env::var(STORE), std::env::var(URL)) else { return };
-    let session = engine_in(Path::new(&dir), frugal()).open_blocking(url).unwrap();
+    let mut config = frugal();
+    if std::env::var_os(PROVING).is_some() {
+        config.store.barrier_bytes = 1;
+    }
+    let session = engine_in(Path::new(&dir), config).open_blocking(url).unwrap();
     let mut reader = session.into_reader();
     let (mut at, mut buf) = (0, vec![0; 64 << 10]);
     loop {
@@ -32,14 +38,18 @@ fn child() {
 
 /// A process that reads `/file` into the store in `dir`.
 fn spawn(dir: &Path, origin: &Origin) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    command(dir, origin).spawn().unwrap()
+}
+
+fn command(dir: &Path, origin: &Origin) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["kill::child", "--exact", "--nocapture", "--test-threads", "1"])
         .env(STORE, dir)
         .env(URL, origin.url("/file"))
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::null());
+    command
 }
 
 /// Kills without a chance to clean up (SIGKILL on Unix).
@@ -129,4 +139,29 @@ fn a7_another_process_holds_the_asset_and_this_one_streams() {
     assert_eq!(files(dir.path()), before, "no second copy in the store");
     kill(child);
     assert!(check_stored(dir.path(), &origin) < LEN, "the stream was not stored");
+}
+
+/// A7: what another process holds and has proven is read from the store, and the origin is not asked for it; nor is
+/// it lost when that process is killed.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn a7_what_another_process_has_proven_costs_no_request() {
+    let (origin, dir) = (origin(LEN), tempfile::tempdir().unwrap());
+    let gate = Gate::new();
+    origin.rule("/file", Rule::gate_head(&gate).covering(6 * MIB).once());
+    let mut child = command(dir.path(), &origin).env(PROVING, "1").spawn().unwrap();
+    until_read(&mut child, 5 * MIB);
+    gate.wait_arrived(1);
+    let engine = engine_in(dir.path(), frugal());
+    let session = crate::along::beside(&engine, &origin, 5 * MIB);
+    assert!(!session.is_stored());
+    let requests = origin.log().len();
+    let mut reader = session.reader();
+    check_at(&mut reader, 0, 5 * MIB as usize);
+    kill(child);
+    check_at(&mut reader, MIB, 4 * MIB as usize);
+    assert_eq!(origin.log().len(), requests);
+    gate.open();
+    check_at(&mut reader, 5 * MIB, MIB as usize);
+    assert_eq!(check_to_end(&mut reader), LEN - 6 * MIB);
 }

@@ -43,7 +43,7 @@
 //!
 //! | floor | modules | job |
 //! |---|---|---|
-//! | 6 | the program | the command line (feature `cli`) |
+//! | 6 | the program, `decode` | the command line (feature `cli`); what decoders want of a reader (feature `symphonia`) |
 //! | 5 | this page | the door |
 //! | 4 | `session`, `reader`, `snapshot` | what is in the user's hands |
 //! | 3 | `engine`, `events` | threads, requests, the one writer; knows all floors below |
@@ -58,9 +58,10 @@
 //!
 //! # Features
 //!
-//! None is on by default, and the plain library holds no command line and no server.
+//! None is on by default, and the plain library holds no command line, no server and no decoder.
 //!
 //! - `cli`: the program `kithara-file`.
+//! - `symphonia`: [`Reader`] is a `MediaSource` of symphonia 0.6; see the module `decode`.
 //! - `origin`: a scripted HTTP origin behind a shaped link, for tests and the demo. Not part of the versioning promise.
 //! - `sim`: the simulated link and clock of the scheduler's tests. Not part of the versioning promise.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -69,6 +70,8 @@ mod assets;
 mod byte_range;
 mod config;
 mod connection;
+#[cfg(feature = "symphonia")]
+pub mod decode;
 mod engine;
 mod error;
 mod events;

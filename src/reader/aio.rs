@@ -1,6 +1,7 @@
 //! [`AsyncReader`]: tokio's `AsyncRead + AsyncSeek` over a session, on any executor.
 
 use std::io::{self, SeekFrom};
+use std::panic::UnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -20,6 +21,9 @@ pub struct AsyncReader {
     cursor: Cursor,
     session: Option<Session>,
 }
+
+/// As [`Reader`](crate::Reader).
+impl UnwindSafe for AsyncReader {}
 
 impl AsyncReader {
     pub(crate) fn new(cursor: Cursor, session: Option<Session>) -> Self {

@@ -1,6 +1,7 @@
 //! [`Reader`]: `std::io::Read + Seek` over a session.
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::panic::UnwindSafe;
 
 use crate::error::Error;
 use crate::reader::cursor::Step;
@@ -23,6 +24,10 @@ pub struct Reader {
     /// Kept alive by the reader that owns it.
     session: Option<Session>,
 }
+
+/// A panic leaves nothing half done that a later read trusts: each looks anew at what is there, no lock is
+/// poisoned, and bytes are covered only after they are stored.
+impl UnwindSafe for Reader {}
 
 impl Reader {
     pub(crate) fn new(cursor: Cursor, session: Option<Session>) -> Self {

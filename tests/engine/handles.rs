@@ -1,10 +1,12 @@
 //! [`ReaderHandle`](kithara_file::ReaderHandle) in both skins: E11, and what is latched for a reader that is not blocked.
 
 use std::io::{Read, Seek, SeekFrom};
+use std::panic::{self, UnwindSafe};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use futures::FutureExt;
-use kithara_file::{AssetKey, AssetStore, Removed, StoreConfig};
+use kithara_file::{AssetKey, AssetStore, AsyncReader, Reader, Removed, StoreConfig};
 use tokio::io::AsyncSeekExt;
 
 use crate::stage::*;
@@ -210,4 +212,34 @@ fn d1_close_waits_for_an_end_that_the_cancel_token_has_begun() {
         block_on(session.close());
         assert_eq!(store.remove(&key).unwrap(), Removed::Gone, "round {round}");
     }
+}
+
+/// What players need: to move a reader to a thread, and to survive the panic of a decoder that holds it.
+const fn movable_and_unwinding<T: Send + Sync + UnwindSafe>() {}
+const _: () = movable_and_unwinding::<Reader>();
+const _: () = movable_and_unwinding::<AsyncReader>();
+
+#[test]
+fn a_reader_reads_on_after_a_panic_of_what_holds_it() {
+    let origin = origin(MIB);
+    let session = open(&engine(frugal()), &origin);
+    let shared = Mutex::new(session.reader());
+    let mut other = session.reader();
+    let panicked = panic::catch_unwind(|| {
+        let mut reader = shared.lock().unwrap();
+        check_at(&mut reader, 1000, 100);
+        panic::resume_unwind(Box::new("as a decoder panics"));
+    });
+    assert!(panicked.is_err());
+    let mut reader = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    check_at(&mut reader, 1100, 100);
+    check_at(&mut other, 500_000, 100);
+    // One that is moved into the panic goes with it, and is gone for the session too.
+    let moved = panic::catch_unwind(move || {
+        let _reader = reader;
+        panic::resume_unwind(Box::new("as a decoder panics"));
+    });
+    assert!(moved.is_err());
+    assert_eq!(session.snapshot().cursors.len(), 1);
+    check_to_end(&mut other);
 }

@@ -70,7 +70,12 @@ impl Decode {
     where
         R: Read + Seek + Send + Sync + 'static,
     {
-        let stream = MediaSourceStream::new(Box::new(Source { bytes, len }), Default::default());
+        Self::over(Source { bytes, len })
+    }
+
+    /// The same over what tells its length itself.
+    pub(crate) fn over(source: impl MediaSource + 'static) -> Result<Self> {
+        let stream = MediaSourceStream::new(Box::new(source), Default::default());
         let options = FormatOptions::default();
         let format = symphonia::default::get_probe().probe(
             &Default::default(),

@@ -43,7 +43,7 @@
 //!
 //! | floor | modules | job |
 //! |---|---|---|
-//! | 6 | the program, `decode` | the command line (feature `cli`); what decoders want of a reader (feature `symphonia`) |
+//! | 6 | the program, `decode` | the command line (feature `cli`); what decoders want of a reader (features `rodio`, `symphonia`) |
 //! | 5 | this page | the door |
 //! | 4 | `session`, `reader`, `snapshot` | what is in the user's hands |
 //! | 3 | `engine`, `events` | threads, requests, the one writer; knows all floors below |
@@ -61,6 +61,7 @@
 //! None is on by default, and the plain library holds no command line, no server and no decoder.
 //!
 //! - `cli`: the program `kithara-file`.
+//! - `rodio`: a decoder of rodio 0.23 from a [`Reader`], with length and seekability set; see the module `decode`.
 //! - `symphonia`: [`Reader`] is a `MediaSource` of symphonia 0.6; see the module `decode`.
 //! - `origin`: a scripted HTTP origin behind a shaped link, for tests and the demo. Not part of the versioning promise.
 //! - `sim`: the simulated link and clock of the scheduler's tests. Not part of the versioning promise.
@@ -70,7 +71,7 @@ mod assets;
 mod byte_range;
 mod config;
 mod connection;
-#[cfg(feature = "symphonia")]
+#[cfg(any(feature = "rodio", feature = "symphonia"))]
 pub mod decode;
 mod engine;
 mod error;

@@ -16,5 +16,7 @@
 //! Decoders look here and there before they play. For the engine such a look is a read as any other: it costs a
 //! round trip where the bytes are missing, and is kept.
 
+#[cfg(feature = "rodio")]
+mod rodio;
 #[cfg(feature = "symphonia")]
 mod symphonia;

@@ -43,7 +43,7 @@
 //!
 //! | floor | modules | job |
 //! |---|---|---|
-//! | 6 | the program, `decode` | the command line (feature `cli`); what decoders want of a reader (features `rodio`, `symphonia`) |
+//! | 6 | the program, `serve`, `decode` | the command line (feature `cli`), the local HTTP server (feature `serve`), what decoders want of a reader (features `rodio`, `symphonia`) |
 //! | 5 | this page | the door |
 //! | 4 | `session`, `reader`, `snapshot` | what is in the user's hands |
 //! | 3 | `engine`, `events` | threads, requests, the one writer; knows all floors below |
@@ -63,6 +63,7 @@
 //! - `cli`: the program `kithara-file`.
 //! - `rodio`: a decoder of rodio 0.23 from a [`Reader`], with length and seekability set; see the module `decode`.
 //! - `symphonia`: [`Reader`] is a `MediaSource` of symphonia 0.6; see the module `decode`.
+//! - `serve`: a local HTTP server for every other player; see the module `serve`.
 //! - `origin`: a scripted HTTP origin behind a shaped link, for tests and the demo. Not part of the versioning promise.
 //! - `sim`: the simulated link and clock of the scheduler's tests. Not part of the versioning promise.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -106,6 +107,8 @@ pub mod sim_bench {
         crate::sched::sim::trace::replay(trace)
     }
 }
+#[cfg(feature = "serve")]
+pub mod serve;
 mod session;
 mod snapshot;
 mod storage;

@@ -1,5 +1,7 @@
 //! [`Session`]: one use of one resource. Dropping it is the way to stop.
 
+mod version;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
@@ -21,6 +23,8 @@ use crate::snapshot::Snapshot;
 use crate::storage::{Look, Waited};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, block_on};
 use crate::time::Micros;
+#[cfg(feature = "serve")]
+pub(crate) use version::Version;
 
 /// An open resource.
 ///

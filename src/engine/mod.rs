@@ -82,6 +82,11 @@ impl Engine {
         self.alive.shared.tune(tunables)
     }
 
+    /// The knobs as they are now.
+    pub fn tunables(&self) -> Tunables {
+        self.alive.shared.tunables()
+    }
+
     /// Fetches a small object whole, such as a playlist or a cover, and keeps it: the next call is served from
     /// the store when the origin cannot be reached or the engine is offline. A local file is just read.
     ///

@@ -24,6 +24,7 @@ use crate::net::Target;
 use crate::sched::Event;
 use crate::storage::{Backend, StreamingResource};
 use crate::sync::Arc;
+use crate::validator::Validator;
 
 /// A session's hold on a resource; the last one to go closes it.
 #[derive(Debug)]
@@ -87,16 +88,35 @@ async fn open_file(shared: Arc<Shared>, path: std::path::PathBuf) -> Result<Hold
         if !meta.is_file() {
             return Err(Error::invalid("path", format!("{} is not a file", path.display())));
         }
-        Ok((file, meta.len()))
+        Ok((file, meta.len(), validator_of(&meta)))
     };
-    let (file, len) = shared.own.spawn_blocking(opening).await.map_err(|_| Error::Cancelled)??;
+    let (file, len, validator) =
+        shared.own.spawn_blocking(opening).await.map_err(|_| Error::Cancelled)??;
     let covered = vec![ByteRange::new(0, len)].into_iter().filter(|r| !r.is_empty()).collect();
     let bytes = StreamingResource::restored(Backend::file(file), Some(len), covered);
     let id = shared.names.resource();
-    let resource = Resource::new(id, None, OriginId(0), bytes, None, Info::default());
+    let info = Info { validator, ..Info::default() };
+    let resource = Resource::new(id, None, OriginId(0), bytes, None, info);
     let resource = Arc::new(resource);
     register(&shared, &resource)?;
     Ok(Hold { shared, resource })
+}
+
+/// What tells a file from what it was before: its length and its time of change, as web servers have it.
+fn validator_of(meta: &std::fs::Metadata) -> Option<Validator> {
+    /// As old as a date must be to be a strong one (RFC 9110 section 8.8.2.2).
+    const OLD: std::time::Duration = std::time::Duration::from_secs(60);
+    let modified = meta.modified().ok()?;
+    let since = modified.duration_since(std::time::UNIX_EPOCH).ok()?;
+    // No date of HTTP is later than the year 9999.
+    if since.as_secs() >= 253_402_300_800 {
+        return None;
+    }
+    Some(Validator {
+        etag: Some(format!("\"{:x}-{:x}\"", since.as_nanos(), meta.len())),
+        last_modified: Some(httpdate::fmt_http_date(modified)),
+        strong_date: modified.elapsed().is_ok_and(|age| age >= OLD),
+    })
 }
 
 async fn open_http(

@@ -180,6 +180,11 @@ impl Shared {
         self.command(Command::Sched(Event::Tuned { tunables: Box::new(tunables) }))
     }
 
+    /// The tunables now.
+    pub(crate) fn tunables(&self) -> Tunables {
+        self.tunables.lock().clone()
+    }
+
     /// How much a hint for a place asks for, in bytes: as much as a read there would.
     pub(crate) fn hint_len(&self) -> u64 {
         self.tunables.lock().fetch.demand_min

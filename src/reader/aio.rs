@@ -47,6 +47,33 @@ impl AsyncReader {
         result
     }
 
+    /// The same at `at`, for one who polls. A demand that is pending stays until the next read or
+    /// [`withdraw`](Self::withdraw).
+    #[cfg(feature = "serve")]
+    pub(crate) fn poll_read_at(
+        &mut self,
+        cx: &mut Context<'_>,
+        at: u64,
+        buf: &mut [u8],
+    ) -> Poll<Result<usize, Error>> {
+        if self.cursor.position() != at {
+            self.cursor.seek(SeekFrom::Start(at))?;
+        }
+        poll_step(&mut self.cursor, cx, buf)
+    }
+
+    /// Takes back the demand that nothing has answered yet, if there is one.
+    #[cfg(feature = "serve")]
+    pub(crate) fn withdraw(&mut self) {
+        self.cursor.withdraw();
+    }
+
+    /// Where the next read begins.
+    #[cfg(feature = "serve")]
+    pub(crate) fn position(&self) -> u64 {
+        self.cursor.position()
+    }
+
     /// As [`Reader::try_read`](crate::Reader::try_read).
     ///
     /// # Errors

@@ -246,8 +246,8 @@ impl StreamingResource {
         self.gate.epoch()
     }
 
-    /// Counts the restarts; names what [`Self::write_of`] writes.
-    #[cfg(test)]
+    /// Counts the restarts; names what [`Self::write_telling`] writes.
+    #[cfg(any(test, feature = "serve"))]
     pub(crate) fn generation(&self) -> u64 {
         self.gate.ask(|state| state.generation)
     }

@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Get(Get),
     /// Seek about in a resource and print how long the first byte took.
     Scrub(Scrub),
+    /// Serve resources to every player of this machine.
+    Serve(Serve),
     /// Look after the store.
     Cache(Cache),
     /// Play and scrub generated music over a simulated link, beside naive range requests.
@@ -103,6 +106,45 @@ pub(crate) struct Scrub {
     /// Folder of a store to use and keep.
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
+}
+
+/// Serve resources to every player of this machine.
+///
+/// Each URL gets an address http://127.0.0.1:PORT/NAME, with NAME the last part of its path. The addresses go to standard
+/// output, one a line. A player opens, seeks and plays them as it would the URL; what was received once comes from the
+/// store. Ctrl-C ends it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serve {
+    /// http:, https: or file: URLs.
+    #[arg(value_name = "URL", required_unless_present = "allow")]
+    pub(crate) urls: Vec<String>,
+    /// Port to listen at; 0 takes any that is free.
+    #[arg(short, long, value_name = "N", default_value_t = 0)]
+    pub(crate) port: u16,
+    /// Address to listen at. Any but a loopback one lets other machines in, with a token in the path.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) host: IpAddr,
+    /// Folder of the store, made if it is missing.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// Request header for the URLs given, as 'Name: value'; may be repeated. Sent to each URL's own origin only.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// Serve at /open?url= whatever lies below this URL as well; may be repeated.
+    #[arg(long, value_name = "URL")]
+    pub(crate) allow: Vec<String>,
+    /// Let pages of this origin, such as https://app.example, read what is served; may be repeated.
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) cors: Vec<String>,
+    /// A further name that players may use for this machine; may be repeated.
+    #[arg(long = "name", value_name = "HOST")]
+    pub(crate) names: Vec<String>,
+    /// Put a secret into the path, for a machine with other users.
+    #[arg(long)]
+    pub(crate) token: bool,
+    /// Send nothing; serve what is stored.
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 /// Look after the store.

@@ -1,0 +1,93 @@
+//! `serve`: gives every other player the engine, through a local URL.
+
+use std::net::SocketAddr;
+
+use kithara_file::serve::{Catalog, Media, ServeConfig, ServeError, Server};
+use kithara_file::{CancellationToken, Config, Engine, OnChange};
+
+use crate::args::{From, Serve};
+use crate::failure::{Failure, chain};
+use crate::{remark, say, source};
+
+/// Random bytes in a token: no one finds it by trying.
+const TOKEN: usize = 16;
+
+/// Runs the command.
+pub(crate) async fn run(args: Serve, stop: CancellationToken) -> Result<(), Failure> {
+    let dir = source::store_dir(args.store.clone())?;
+    let mut config = Config::default();
+    // A player asks anew when an answer breaks off, and finds the new version.
+    config.net.on_change = OnChange::Restart;
+    let engine = Engine::builder().config(config).offline(args.offline).store_dir(&dir).build()?;
+    let catalog = Catalog::new(engine, args.config()?)?;
+    let mut all = Vec::new();
+    for url in &args.urls {
+        let from =
+            From { url: url.clone(), headers: args.headers.clone(), key: None, attempts: None };
+        all.push(catalog.add(from.source()?)?);
+    }
+    let server = Server::bind(&catalog, SocketAddr::new(args.host, args.port))?;
+    announce(&server, &catalog, &all)?;
+    for media in all {
+        tokio::spawn(open(media));
+    }
+    server.run(stop).await;
+    remark("stopping; what was received is being stored");
+    catalog.close().await;
+    Ok(())
+}
+
+impl Serve {
+    fn config(&self) -> Result<ServeConfig, Failure> {
+        let mut config = ServeConfig::default();
+        config.allow.clone_from(&self.allow);
+        config.cors.clone_from(&self.cors);
+        config.hosts.clone_from(&self.names);
+        config.public = !self.host.is_loopback();
+        // Whoever lets others in has them know a secret.
+        if self.token || config.public {
+            config.token = Some(token()?);
+        }
+        Ok(config)
+    }
+}
+
+/// The addresses go to standard output, one a line, so that a script can take them.
+fn announce(server: &Server, catalog: &Catalog, all: &[Media]) -> Result<(), Failure> {
+    let root = format!("http://{}", server.addr());
+    let lines = all.iter().map(|media| format!("{root}{}\n", media.path()));
+    say(&lines.collect::<String>())?;
+    let token = catalog.config().token.as_ref();
+    let token = token.map(|token| format!("{token}/")).unwrap_or_default();
+    remark(&format!("page: {root}/{token}   (Ctrl-C ends)"));
+    if !catalog.config().allow.is_empty() {
+        remark(&format!("what is allowed: {root}/{token}open?url=URL, escaped"));
+    }
+    Ok(())
+}
+
+/// Opens it before the player comes, and says what is wrong with it while somebody looks.
+async fn open(media: Media) {
+    if let Err(error) = media.open().await {
+        remark(&format!("kithara-file: {}: {}", media.name(), chain(&error)));
+    }
+}
+
+fn token() -> Result<String, Failure> {
+    let mut bytes = [0; TOKEN];
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    random.fill(&mut bytes).map_err(|_| Failure::new("the system gives no random numbers"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+impl std::convert::From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Source(error) => error.into(),
+            ServeError::Bind { .. } => {
+                Self::new(chain(&error)).advise("choose another --port, or 0 for any")
+            }
+            _ => Self::usage(chain(&error)).advise("see --help"),
+        }
+    }
+}

@@ -356,6 +356,30 @@ bad_input() {
     done
 }
 
+# The server answers as nginx does, or docs/SERVE.md says why not; and curl gets the file through it.
+serves() {
+    step "serve and nginx, case by case"
+    NGINX_ADDR=127.0.0.1:$nginx_port NGINX_ROOT=$dir/www \
+        cargo test --quiet --features cli --test serve conformance >"$dir/cases.log" 2>"$dir/cases.err" || fail "nginx and we differ"
+
+    step "curl through serve: the whole file, parts of it, and each byte once"
+    forget_requests
+    "$program" serve "$nginx/big.bin" --store "$dir/store-serve" >"$dir/serve.log" 2>"$dir/serve.err" &
+    client_pid=$!
+    eventually grep -q big.bin "$dir/serve.log" || fail "serve prints no address"
+    local address
+    address=$(head -n 1 "$dir/serve.log")
+    curl -sf -o "$dir/served.out" "$address" || fail "curl through serve"
+    same served big.bin
+    [ "$(body_bytes)" = "$SIZE" ] || fail "$(body_bytes) bytes were fetched, not $SIZE"
+    curl -sf -r 1000000-1999999 "$address" | cmp - <(head -c 2000000 "$dir/www/big.bin" | tail -c 1000000) || fail "a part"
+    curl -sf -r 0-9,100-109 "$address" | grep -aq 'Content-Range: bytes 100-109/' || fail "parts"
+    [ "$(body_bytes)" = "$SIZE" ] || fail "something was fetched again"
+    kill -INT "$client_pid"
+    wait "$client_pid" || fail "serve does not end well on Ctrl-C"
+    client_pid=
+}
+
 scrubs() {
     step "scrub against nginx"
     forget_requests
@@ -403,6 +427,7 @@ if [ -e src/bin/kithara-file/main.rs ]; then
     store_removed
     bad_input
     scrubs
+    serves
     examples
 else
     echo "the command line is not built yet: only the origins were checked"

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 #[path = "cli/cache.rs"]
 mod cache;
+#[path = "cli/serve.rs"]
+mod serve;
 
 const MIB: u64 = 1 << 20;
 

@@ -93,3 +93,45 @@ fn e8_a_file_that_shrinks_gives_an_error_and_never_zeros() {
     assert!(matches!(error, Error::Storage(_)), "{error:?}");
     check_at(&mut reader, 0, 1000);
 }
+
+/// As a web server has it: another length or another time of change is another version.
+#[test]
+fn e8_a_file_has_a_tag_and_a_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sound.raw");
+    std::fs::write(&path, b"0123456789").unwrap();
+    let changed = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_600_000_000);
+    let touch =
+        |time| std::fs::File::options().append(true).open(&path).unwrap().set_modified(time);
+    touch(changed).unwrap();
+    let engine = engine(quick());
+    let told = || {
+        let session = engine.open_blocking(path.as_path()).unwrap();
+        (session.etag().unwrap(), session.last_modified().unwrap())
+    };
+    let (tag, date) = told();
+    assert_eq!(date, "Sun, 13 Sep 2020 12:26:40 GMT");
+    assert!(tag.starts_with('"') && tag.ends_with('"'), "{tag}");
+    assert_eq!(told().0, tag);
+    touch(changed + std::time::Duration::from_millis(1)).unwrap();
+    assert_ne!(told().0, tag);
+}
+
+/// The server's own, before and after a restart.
+#[test]
+fn n8_a_session_tells_tag_and_date_of_what_it_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let origin = Origin::start();
+    origin.put("/file", Content::pattern(1000).etag("\"a\"").last_modified(1_600_000_000));
+    for _ in 0..2 {
+        let engine = engine_in(dir.path(), quick());
+        let session = open(&engine, &origin);
+        assert_eq!(session.etag().as_deref(), Some("\"a\""));
+        assert_eq!(session.last_modified().as_deref(), Some("Sun, 13 Sep 2020 12:26:40 GMT"));
+        session.close_blocking().unwrap();
+    }
+    let none = Origin::start();
+    none.put("/file", Content::pattern(1000).no_validator());
+    let engine = engine(quick());
+    assert_eq!(open(&engine, &none).etag(), None);
+}

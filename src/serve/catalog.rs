@@ -248,6 +248,11 @@ impl Media {
         }
     }
 
+    /// How long its clients waited for their first byte of late, in microseconds, and how many waits there were.
+    pub(super) fn seeks(&self) -> (Vec<u64>, u64) {
+        self.entry.seeks.latest()
+    }
+
     /// Its session, if it is open. Holding it keeps it open.
     pub fn session(&self) -> Option<std::sync::Arc<Session>> {
         self.entry.opened()

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::seeks::Seeks;
 use crate::engine::{Engine, Source};
 use crate::error::Error;
 use crate::reader::AsyncReader;
@@ -45,6 +46,8 @@ pub(super) struct Entry {
     opening: Semaphore,
     parked: Mutex<Vec<Parked>>,
     tickets: AtomicU64,
+    /// How long its clients waited.
+    pub(super) seeks: Seeks,
     /// How often it could not be opened.
     failures: AtomicU64,
     /// Why it could not be opened last time.
@@ -83,6 +86,7 @@ impl Entry {
             opening: Semaphore::new(1),
             parked: Mutex::default(),
             tickets: AtomicU64::new(0),
+            seeks: Seeks::default(),
             failures: AtomicU64::new(0),
             trouble: Mutex::default(),
         }

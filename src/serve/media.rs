@@ -3,6 +3,8 @@
 //! The first bytes are read before the head is sent: a failure there has a status, and a resource that turns out
 //! to have changed is looked at anew, so that head and body are always of one version.
 
+use std::time::Instant;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version as HttpVersion, header};
@@ -50,6 +52,7 @@ async fn answer(entry: &Arc<Entry>, wish: &Wish<'_>) -> Result<Response, Refusal
     if !matches!(*wish.method, Method::GET | Method::HEAD) {
         return Err(Refusal::method());
     }
+    let asked = Instant::now();
     let mut last = Error::Changed;
     for _ in 0..TRIES {
         let session = entry.open().await.map_err(|error| Refusal::from(&error))?;
@@ -64,6 +67,7 @@ async fn answer(entry: &Arc<Entry>, wish: &Wish<'_>) -> Result<Response, Refusal
         let mut body = MediaBody::new(held, plan.pieces);
         match body.prime().await {
             Ok(()) if session.version() == version => {
+                entry.seeks.note(asked.elapsed());
                 return Ok(respond(plan.status, plan.headers, Body::new(body)));
             }
             Ok(()) => {}

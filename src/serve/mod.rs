@@ -62,6 +62,7 @@ mod parts;
 mod range;
 mod refusal;
 mod routes;
+mod seeks;
 mod types;
 
 pub use catalog::{Catalog, Media};

@@ -15,6 +15,8 @@ mod clients;
 mod conformance;
 #[path = "serve/guarding.rs"]
 mod guarding;
+#[path = "serve/page.rs"]
+mod page;
 #[path = "serve/stage.rs"]
 mod stage;
 #[path = "serve/trouble.rs"]

@@ -170,7 +170,7 @@ mod tests {
     fn n8_only_bytes_of_the_same_place_are_compared() {
         let bytes = [1, 2, 3, 4];
         assert_eq!(part(&bytes, 10, ByteRange::new(11, 13)), [2, 3]);
-        assert_eq!(part(&bytes, 10, ByteRange::new(5, 5)), []);
+        assert!(part(&bytes, 10, ByteRange::new(5, 5)).is_empty());
         assert_eq!(part(&bytes, 10, ByteRange::new(10, 14)), bytes);
     }
 }

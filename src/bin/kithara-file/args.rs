@@ -227,9 +227,12 @@ pub(crate) struct Demo {
     /// How long to play before, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=60))]
     pub(crate) play: u32,
-    /// End when the scrub is done. It always does as yet.
+    /// Show no page, and end when the scrub is done.
     #[arg(long)]
     pub(crate) once: bool,
+    /// Port of the page; 0 takes any that is free.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) port: u16,
 }
 
 /// A number of bytes, as `65536`, `64K` or `1.5GiB`.

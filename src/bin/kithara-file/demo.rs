@@ -4,7 +4,10 @@
 //! take turns on the same link, each on connections of its own and only when the other is silent; strictly
 //! in turns, so that the connections of both have rested as long. Requests and connections are counted
 //! by the origin, not by the arms. Every byte that either arm delivers is compared with the music.
+//!
+//! All the while a page shows what the engine does, and goes on to when the report is out, unless it is to run once.
 
+mod page;
 mod report;
 
 use std::time::{Duration, Instant};
@@ -22,6 +25,7 @@ use crate::figures::Random;
 use crate::live::Live;
 use crate::naive::{Naive, client_builder};
 use crate::{remark, say};
+use page::Page;
 use report::Report;
 
 /// Length of the music: 318 MB, so that every seek can go far from all that is stored.
@@ -63,18 +67,6 @@ struct Arm {
 
 /// Runs the command.
 pub(crate) async fn run(args: Demo, stop: CancellationToken) -> Result<(), Failure> {
-    let live = Live::new();
-    let shown = stop.run_until_cancelled(show(&args, &live)).await;
-    live.finish();
-    let report = shown.unwrap_or_else(|| Err(Failure::interrupted("interrupted")))?;
-    say(&report.to_text(&args))?;
-    match report.wrong() {
-        0 => Ok(()),
-        wrong => Err(Failure::new(format!("{wrong} wrong bytes"))),
-    }
-}
-
-async fn show(args: &Demo, live: &Live) -> Result<Report, Failure> {
     let link = Link::new(Duration::from_millis(args.rtt), args.mbit.saturating_mul(1_000_000));
     let origin = Origin::builder().link(link).start();
     let content = Content::wav(MINUTES);
@@ -87,6 +79,32 @@ async fn show(args: &Demo, live: &Live) -> Result<Report, Failure> {
         args.mbit
     ));
     let engine = Engine::builder().client_factory(std::sync::Arc::new(client_builder)).build()?;
+    let page = match args.once {
+        true => None,
+        false => Some(Page::open(&engine, &origin.url(OURS), args.port, &stop)?),
+    };
+    let live = Live::new();
+    let shown = stop.run_until_cancelled(show(&args, &origin, content, &engine, &live)).await;
+    live.finish();
+    let report = shown.unwrap_or_else(|| Err(Failure::interrupted("interrupted")))?;
+    say(&report.to_text(&args))?;
+    let checked = match report.wrong() {
+        0 => Ok(()),
+        wrong => Err(Failure::new(format!("{wrong} wrong bytes"))),
+    };
+    if let Some(page) = page.filter(|_| checked.is_ok()) {
+        page.until_stopped().await;
+    }
+    checked
+}
+
+async fn show(
+    args: &Demo,
+    origin: &Origin,
+    content: Content,
+    engine: &Engine,
+    live: &Live,
+) -> Result<Report, Failure> {
     let started = Instant::now();
     let session = engine.open(origin.url(OURS)).await?;
     // As any player that has read the header.

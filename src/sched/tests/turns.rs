@@ -61,7 +61,7 @@ fn p2_while_one_fetch_makes_room_no_other_one_has_to() {
     told.hint(2, ByteRange::at(70 * MIB, 3 * MIB));
     assert_eq!(started(&told.demand(1, 0)).len(), 1);
     assert_eq!(stopped(&second(&mut told, ByteRange::at(10 * MIB, 1), Urgency::Blocked)).len(), 1);
-    assert_eq!(stopped(&told.tick(5)), []);
+    assert!(stopped(&told.tick(5)).is_empty());
 }
 
 /// The rest of a first window is urgent, but takes nobody's slot.
@@ -187,12 +187,12 @@ fn e10_a_whole_body_is_stopped_when_the_rest_is_stored_and_not_at_its_own_end() 
     let mut told = Told::of(Some(5 * MIB), &[ByteRange::new(MIB, 5 * MIB)], true, |_| {});
     told.demand(1, 0);
     told.begin_whole(1);
-    assert_eq!(stopped(&told.written(1, ByteRange::new(0, MIB - 1))), []);
+    assert!(stopped(&told.written(1, ByteRange::new(0, MIB - 1))).is_empty());
     assert_eq!(stopped(&told.written(1, ByteRange::new(MIB - 1, MIB))), [1]);
     let mut told = Told::of(Some(5 * MIB), &[], true, |_| {});
     told.demand(1, 0);
     told.begin_whole(1);
-    assert_eq!(stopped(&told.written(1, ByteRange::new(0, 5 * MIB))), []);
+    assert!(stopped(&told.written(1, ByteRange::new(0, 5 * MIB))).is_empty());
     told.complete(1);
     assert_eq!(told.scheduler.fetches.one(FetchId(1)).map(|fetch| fetch.head), None);
 }

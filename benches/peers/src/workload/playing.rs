@@ -12,6 +12,8 @@ use crate::stage::{self, PLAYED, Stage};
 /// How much of the link each of two players takes.
 const SHARE: f64 = 0.3;
 
+/// A player that starts with nothing in hand, beside another one, is in play after that.
+const STARTED: Duration = Duration::from_secs(2);
 /// Stalls before this are start-up.
 const START: Duration = Duration::from_secs(5);
 
@@ -43,12 +45,14 @@ pub(super) fn two(stage: &mut Stage) -> Result<()> {
     let time = Duration::from_millis(1500 * stage.count(12, 3));
     let other = thread::spawn(move || {
         let mut play = Play::new(rate, PLAYED as u64);
-        play.run(&mut *player, time).map(|()| play.stalls_after(Duration::ZERO))
+        play.run(&mut *player, time)?;
+        Ok::<_, anyhow::Error>([Duration::ZERO, STARTED].map(|from| play.stalls_after(from)))
     });
     let seeking = out_of_play(stage, rate);
-    let stalls = other.join().map_err(|_| anyhow!("the other player panicked"))??;
+    let [stalls, late] = other.join().map_err(|_| anyhow!("the other player panicked"))??;
     seeking?;
     // Those of the seeking one follow upon its seeks; here it is the other that counts.
     stage.sheet.note_stalls(&stalls);
+    stage.sheet.note("stalls after its first 2 s", late.len() as f64);
     Ok(())
 }

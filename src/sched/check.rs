@@ -3,6 +3,7 @@
 use crate::byte_range::ByteRange;
 use crate::ids::FetchId;
 use crate::sched::Scheduler;
+use crate::sched::cursors::Demand;
 use crate::sched::resource::{Resource, Transfer};
 use crate::sched::segment_map::{Piece, SegmentState};
 
@@ -92,12 +93,17 @@ impl Scheduler {
     }
 
     /// Somebody works on every byte that a read is blocked on, or on what its reader asked for just before. A whole body brings
-    /// all from its head on, also what it was not asked for before its length was known.
+    /// all from its head on, also what it was not asked for before its length was known; the next one begins once the first
+    /// byte that is waited for no longer backs off.
     fn check_demands(&self, resource: &Resource) -> Result<(), String> {
+        let missing = |demand: &Demand| resource.map.first_uncovered(demand.range);
+        let first = resource.cursors.demands().filter_map(|(_, d)| Some(missing(d)?.start)).min();
+        let backs_off = |at| resource.map.state_at(at) == Some(SegmentState::BackingOff);
+        let rests = first.is_some_and(backs_off);
         for (reader, demand) in resource.cursors.demands() {
             let at = demand.range.start;
             let whole = resource.transfer == Transfer::Whole;
-            let ending = whole && self.fetches.is_ending(resource.id);
+            let ending = whole && (rests || self.fetches.is_ending(resource.id));
             let body = self.fetches.whole(resource.id).filter(|_| whole);
             let coming = body.is_some_and(|(_, fetch)| fetch.head <= at);
             let nobody = resource.map.state_at(at).is_none() && !ending && !coming;

@@ -130,9 +130,12 @@ pub(super) fn out_of_play(stage: &mut Stage, rate: f64) -> Result<()> {
     stage.sheet.seeks = stage.count(12, 3);
     let mut player = stage.open()?;
     let mut play = Play::new(rate, PLAYED as u64);
+    // What the link can bring while it plays on from there, with a little for what is read at once.
+    let played = 1.1 * stage.profile.bytes_per_second() * PLAYING.as_secs_f64();
+    let margin = MARGIN.max(played as u64);
     for _ in 0..stage.sheet.seeks {
         play.run(&mut *player, PLAYING)?;
-        let at = stage.rng.below(stage.len - MARGIN);
+        let at = stage.rng.below(stage.len - margin);
         let took = stage::seek(&mut *player, at, PLAYED)?;
         noted(stage, took);
         play.moved(at + PLAYED as u64);

@@ -296,9 +296,9 @@ impl Planner<'_> {
         self.plan.refills.extend(active.into_iter().map(|reader| (reader, mark(reader))));
     }
 
-    /// The next segment of one cursor's window, and the mark where to think again. Whether it is the only window of the
-    /// resource, `alone` tells.
-    fn ahead(&mut self, window: &Window, small: bool, alone: bool) {
+    /// The next segment of one cursor's window, and the mark where to think again. `only` tells whether the resource has no
+    /// other window.
+    fn ahead(&mut self, window: &Window, small: bool, only: bool) {
         let at = window.range.start;
         let goal = if small { self.resource.map.all() } else { window.range };
         let reach = ByteRange::new(at, goal.end.max(at));
@@ -317,7 +317,7 @@ impl Planner<'_> {
         let last = self.stream(window).map_or(0, |stream| stream.last_size);
         let lead = match self.takes_more(window) {
             true => u64::MAX,
-            false if alone && self.waits_for_connection(window, gap) => 0,
+            false if only && self.waits_for_connection(window, gap) => 0,
             false => self.outlook.lead(last),
         };
         if !filling || self.resource.is_full() {

@@ -63,8 +63,8 @@ impl Planner<'_> {
     }
 
     /// Whether the next request had better go over the connection of the running one, once that has ended: the reader goes
-    /// on and has less in hand than a round trip brings, and any other connection would have to open its window beside
-    /// one that fills the link. Where several resources of the origin are open the link is not its own.
+    /// on, has less in hand and on its way than a round trip brings, and any other connection would have to open its
+    /// window beside one that fills the link. Where several resources of the origin are open the link is not its own.
     pub(super) fn waits_for_connection(&mut self, window: &Window, gap: u64) -> bool {
         let Outlook { link, ramp, alone, .. } = *self.outlook;
         let trip = link.bytes_per_round_trip();

@@ -168,8 +168,14 @@ fn one_connection_serves_many_requests() {
 #[test]
 fn a_resource_of_unknown_length_is_served_whole_and_with_ranges_when_it_is_known() {
     let stage = Setup::of(Content::pattern(300_000).no_ranges()).start();
-    stage.origin.rule("/file", Rule::framing(kithara_file::origin::Framing::Chunked));
-    let answer = stage.get("/file", &["Range: bytes=100-"]);
+    let gate = Gate::new();
+    let chunked = Rule::framing(kithara_file::origin::Framing::Chunked);
+    stage.origin.rule("/file", chunked.and(Rule::gate_body(200_000, &gate)));
+    let mut client = stage.client();
+    client.send("GET", "/file", &["Range: bytes=100-"]);
+    let head = client.head();
+    gate.open();
+    let answer = client.body("GET", head);
     assert!(answer.whole, "{:?}", answer.headers);
     assert_eq!((answer.status, answer.body.len()), (200, 300_000));
     assert_eq!(pattern::first_wrong(&answer.body, 0, 0), None);

@@ -216,7 +216,12 @@ impl Client {
     /// Reads the answer to a request with `method`.
     #[track_caller]
     pub(crate) fn answer(&mut self, method: &str) -> Answer {
-        let mut answer = self.head();
+        let head = self.head();
+        self.body(method, head)
+    }
+
+    /// Reads what follows the head of the answer to a request with `method`.
+    pub(crate) fn body(&mut self, method: &str, mut answer: Answer) -> Answer {
         let bodiless = method == "HEAD" || matches!(answer.status, 204 | 304);
         if bodiless {
             answer.whole = true;

@@ -3,7 +3,7 @@
 use kithara_file::origin::Framing;
 use kithara_file::{Config, OnChange};
 
-use crate::stage::{Content, MIB, Rule, Setup, Stage, pattern};
+use crate::stage::{Content, Gate, MIB, Rule, Setup, Stage, pattern};
 
 fn frugal(len: u64) -> Setup {
     let mut setup = Setup::of(Content::pattern(len));
@@ -89,8 +89,14 @@ fn what_fails_after_the_head_breaks_the_answer_off() {
 fn of_unknown_length_a_break_has_no_last_chunk() {
     let stage = frugal(0).start();
     stage.origin.put("/file", Content::pattern(MIB).no_ranges());
-    stage.origin.rule("/file", Rule::framing(Framing::Chunked).and(Rule::reset_after(500_000)));
-    let answer = stage.get("/file", &[]);
+    let gate = Gate::new();
+    let broken = Rule::gate_body(400_000, &gate).and(Rule::reset_after(500_000));
+    stage.origin.rule("/file", Rule::framing(Framing::Chunked).and(broken));
+    let mut client = stage.client();
+    client.send("GET", "/file", &[]);
+    let head = client.head();
+    gate.open();
+    let answer = client.body("GET", head);
     assert_eq!((answer.status, answer.whole), (200, false), "{}", answer.body.len());
     // And HTTP/1.0 could not even say so.
     let mut client = stage.client();

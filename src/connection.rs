@@ -10,3 +10,14 @@ pub(crate) enum ConnectionUse {
     /// Used before.
     Reused,
 }
+
+impl ConnectionUse {
+    /// What spans call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Spare => "spare",
+            Self::Reused => "reused",
+        }
+    }
+}

@@ -49,11 +49,12 @@
 //! | 3 | `engine`, `events` | threads, requests, the one writer; knows all floors below |
 //! | 2 | `assets` | the tree on disk: names, logs, locks, eviction |
 //! | 1 | `sched`, `net`, `storage` | deciding; asking; holding bytes and waking readers |
-//! | 0 | `error`, `config`, `ids`, `byte_range`, `connection`, `time`, `validator`, `sync` | plain values, and the door to locks |
+//! | 0 | `error`, `config`, `ids`, `byte_range`, `connection`, `time`, `validator`, `sync`, `observe` | plain values, the door to locks, and the names of spans and metrics |
 //!
 //! # Papers
 //!
 //! In the repository: `docs/SEMANTICS.md` (what may be relied on, with the tests that show it), `docs/TUNING.md` (every knob),
+//! `docs/OBSERVE.md` (spans and metrics),
 //! `docs/STORE-FORMAT.md`, `docs/decisions/`.
 //!
 //! # Features
@@ -64,6 +65,7 @@
 //! - `rodio`: a decoder of rodio 0.23 from a [`Reader`], with length and seekability set; see the module `decode`.
 //! - `symphonia`: [`Reader`] is a `MediaSource` of symphonia 0.6; see the module `decode`.
 //! - `serve`: a local HTTP server for every other player; see the module `serve`.
+//! - `metrics`: counters, gauges and histograms by the `metrics` facade; `docs/OBSERVE.md` names them.
 //! - `origin`: a scripted HTTP origin behind a shaped link, for tests and the demo. Not part of the versioning promise.
 //! - `sim`: the simulated link and clock of the scheduler's tests. Not part of the versioning promise.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -82,6 +84,7 @@ mod events;
 pub mod fuzz;
 mod ids;
 mod net;
+mod observe;
 #[cfg(feature = "origin")]
 #[doc(hidden)]
 pub mod origin;
@@ -142,6 +145,9 @@ mod papers {
 
     #[doc = include_str!("../docs/SEMANTICS.md")]
     struct Semantics;
+
+    #[doc = include_str!("../docs/OBSERVE.md")]
+    struct Observe;
 
     #[doc = include_str!("../docs/TUNING.md")]
     struct Tuning;

@@ -1,5 +1,6 @@
 //! [`Session`]: one use of one resource. Dropping it is the way to stop.
 
+mod opening;
 mod version;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -7,16 +8,18 @@ use std::ops::Range;
 use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Span;
 
 use crate::byte_range::ByteRange;
+use crate::engine::Alive;
 use crate::engine::open::{self, Hold};
 use crate::engine::reader_state::ReaderState;
 use crate::engine::resource::Resource;
 use crate::engine::shared::Command;
-use crate::engine::{Alive, Engine, IntoSource};
 use crate::error::Error;
 use crate::events::Events;
 use crate::ids::{DemandId, HintId, ReaderId};
+use crate::observe::meters;
 use crate::reader::{AsyncReader, Cursor, Reader};
 use crate::sched::{Event, Urgency};
 use crate::snapshot::Snapshot;
@@ -41,6 +44,8 @@ pub struct Session {
 #[derive(Debug)]
 pub(crate) struct SessionShared {
     number: u64,
+    /// Parent of the spans of its readers.
+    pub(crate) span: Span,
     engine: Arc<Alive>,
     /// The resource; stays readable in memory for readers that outlive the session, which get no byte of it.
     pub(crate) resource: Arc<Resource>,
@@ -146,9 +151,20 @@ impl SessionShared {
     fn end(&self) {
         if !self.ended.swap(true, Ordering::AcqRel) {
             self.end_waits();
+            self.tell_end();
         }
         // Given back under the lock: whoever comes second must not go on before it is done.
         *self.hold.lock() = None;
+    }
+
+    fn tell_end(&self) {
+        meters::shift(&meters::SESSIONS, &mut 1, 0);
+        let Tally { hits, waits, bytes_read } = self.tally();
+        let span = &self.span;
+        span.record("read_bytes", bytes_read).record("hits", hits).record("waits", waits);
+        span.in_scope(|| {
+            tracing::debug!(read_bytes = bytes_read, hits, waits, "a session has ended");
+        });
     }
 
     fn end_waits(&self) {
@@ -255,46 +271,14 @@ impl Drop for Wait {
     }
 }
 
-impl Engine {
-    /// Opens `source` and returns once its first answer came, or at once if its length is known from
-    /// the store.
-    ///
-    /// Sessions of one resource share what is stored and what is being fetched.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidInput`] for a source that cannot be, [`Error::Network`] when the origin
-    /// cannot be reached within [`RetryConfig`](crate::RetryConfig) or refuses, [`Error::OfflineMiss`] when
-    /// offline and nothing is stored, [`Error::Storage`] when the store cannot be used.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: dropping the future closes what was opened so far.
-    pub async fn open(&self, source: impl IntoSource) -> Result<Session, Error> {
-        let source = source.into_source()?;
-        let hold = open::open(&self.alive.shared, source).await?;
-        Ok(Session::new(self.alive.clone(), hold))
-    }
-
-    /// The same, blocking this thread until the session is open.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open), and [`Error::WouldDeadlock`] on the only thread of the runtime that
-    /// was given to [`EngineBuilder::runtime`](crate::EngineBuilder::runtime).
-    pub fn open_blocking(&self, source: impl IntoSource) -> Result<Session, Error> {
-        self.alive.shared.guard_blocking()?;
-        block_on(self.open(source))
-    }
-}
-
 impl Session {
-    fn new(engine: Arc<Alive>, hold: Hold) -> Self {
-        let number = engine.shared.names.session.next();
+    fn new(engine: Arc<Alive>, hold: Hold, number: u64, span: Span) -> Self {
+        meters::shift(&meters::SESSIONS, &mut 0, 1);
         let token = CancellationToken::new();
         let hover = HintId(engine.shared.names.hint.next());
         let shared = Arc::new(SessionShared {
             number,
+            span,
             resource: hold.resource.clone(),
             hold: Mutex::new(Some(hold)),
             ended: AtomicBool::new(false),

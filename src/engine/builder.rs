@@ -98,6 +98,7 @@ impl EngineBuilder {
     /// and each open tries again.
     pub fn build(self) -> Result<Engine, Error> {
         self.config.validate()?;
+        crate::observe::meters::describe();
         let store = match &self.store_dir {
             Some(dir) => {
                 let disk = self.disk.unwrap_or_else(system);

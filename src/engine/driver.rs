@@ -8,6 +8,7 @@
 //! 2. every started fetch ends with one `FetchEnded`, which comes after its last `Written`;
 //! 3. when the driver goes, for whatever reason, every wait of every resource ends.
 
+mod meter;
 mod perform;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::byte_range::ByteRange;
 use crate::config::OnChange;
 use crate::engine::fetch::Stop;
+use crate::engine::names;
 use crate::engine::reader_state::ReaderState;
 use crate::engine::resource::{OpenState, Resource};
 use crate::engine::shared::{Command, Shared};
@@ -26,6 +28,7 @@ use crate::engine::writer::Job;
 use crate::error::Error;
 use crate::events::SessionEvent;
 use crate::ids::{DemandId, FetchId, ReaderId, ResourceId, SpareId};
+use crate::observe::meters;
 use crate::sched::{Action, Event, Failure, FetchOutcome, Remedy, Scheduler, Urgency};
 use crate::sync::Arc;
 
@@ -67,6 +70,7 @@ pub(crate) struct Driver {
     left: BTreeMap<ResourceId, u64>,
     /// Requests started: as many as segments were popped.
     started: u64,
+    meter: meter::Meter,
     commands: UnboundedReceiver<Command>,
 }
 
@@ -84,6 +88,7 @@ impl Driver {
             void: BTreeSet::new(),
             left: BTreeMap::new(),
             started: 0,
+            meter: meter::Meter::default(),
             resources: BTreeMap::new(),
             readers: BTreeMap::new(),
             fetches: BTreeMap::new(),
@@ -229,6 +234,7 @@ impl Driver {
     fn on_register(&mut self, resource: Arc<Resource>, opened: Event) {
         let id = resource.id;
         self.resources.insert(id, resource.clone());
+        self.meter.opened(&resource);
         self.feed(opened);
         if resource.bounded {
             let to = Some(self.shared.config.store.max_bytes);
@@ -258,6 +264,7 @@ impl Driver {
             return;
         }
         let id = reader.id;
+        self.meter.reader(&reader);
         self.readers.insert(id, Known { resource: resource.id, shared: Some(reader) });
         self.feed(Event::ReaderOpened { resource: resource.id, reader: id, position });
         self.close_probes(resource.id);
@@ -290,6 +297,7 @@ impl Driver {
             Some(error) => FetchOutcome::Failed(Failure { error, remedy: Remedy::GiveUp }),
             None => outcome,
         };
+        meters::fetch_ended(names::outcome(&outcome));
         if let Some(resource) = self.resources.get(&running.resource) {
             let error = match &outcome {
                 FetchOutcome::Failed(failure) => Some(failure.error.clone()),
@@ -369,10 +377,13 @@ impl Driver {
     fn publish(&mut self) {
         for id in std::mem::take(&mut self.touched) {
             if let Some(resource) = self.resources.get(&id) {
-                *resource.view.lock() = self.scheduler.view(id);
+                let view = self.scheduler.view(id);
+                self.meter.seen(resource, view.hedges);
+                *resource.view.lock() = view;
                 *resource.estimate.lock() = self.scheduler.estimate(resource.origin);
             }
         }
+        self.meter.look(self.fetches.len(), |reader| self.readers.contains_key(reader));
     }
 }
 
@@ -397,6 +408,7 @@ impl Drop for Driver {
             resource.set_opened(OpenState::Failed(Error::Cancelled));
             resource.events.emit(SessionEvent::Failed { error: Error::Cancelled });
         }
+        self.meter.end();
     }
 }
 

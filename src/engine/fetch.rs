@@ -10,12 +10,14 @@ use bytes::Bytes;
 use futures::future::join;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use crate::assets::Generation;
 use crate::byte_range::ByteRange;
 use crate::connection::ConnectionUse;
 use crate::engine::compare::Compare;
 use crate::engine::end_check;
+use crate::engine::names;
 use crate::engine::resource::{Info, OpenState, Resource};
 use crate::engine::shared::Shared;
 use crate::engine::writer::{Job, Write};
@@ -24,8 +26,10 @@ use crate::events::SessionEvent;
 use crate::ids::{FetchId, Lane};
 use crate::net::redact;
 use crate::net::{Answer, AnswerShape, Expectation, Fault, Net, RangeRequest, Target};
+use crate::observe::{meters, spans};
 use crate::sched::{BodyShape, Class, Event, Failure, FetchOutcome, Remedy};
 use crate::sync::{Arc, Ordering};
+use crate::time::Micros;
 use crate::validator::{Comparison, Validator};
 
 /// What the scheduler ordered.
@@ -75,10 +79,23 @@ pub(crate) fn run(
 ) -> impl Future<Output = ()> + Send + 'static {
     // Made before the first poll, which never comes if the runtime is gone already.
     let ending = Ending { shared: shared.clone(), fetch: order.fetch, outcome: None };
-    async move {
+    let Order { fetch, range, lane, class, attempt } = order;
+    let span = spans::fetch(fetch, resource.id, range, names::class(class), lane, attempt);
+    let task = async move {
         shared.note_io_thread();
+        let (clock, span) = (shared.clock, Span::current());
+        let began = clock.now();
         let generation = resource.info().generation;
-        let mut fetch = Fetch { shared, resource, order, generation, paused, received: None };
+        let mut fetch = Fetch {
+            began,
+            received_bytes: 0,
+            shared,
+            resource,
+            order,
+            generation,
+            paused,
+            received: None,
+        };
         let outcome = match stop.receiving.run_until_cancelled(fetch.transfer()).await {
             Some(Ok(())) => FetchOutcome::Complete,
             Some(Err(failure)) => FetchOutcome::Failed(failure),
@@ -87,8 +104,16 @@ pub(crate) fn run(
                 FetchOutcome::Cancelled
             }
         };
+        span.record("received_bytes", fetch.received_bytes)
+            .record("outcome", names::outcome(&outcome));
+        span.record("elapsed_ms", spans::ms(clock.now().since(began)));
+        if let FetchOutcome::Failed(Failure { error, .. }) = &outcome {
+            span.record("error", tracing::field::display(error));
+            tracing::debug!(%error, "a fetch has failed");
+        }
         ending.tell(outcome);
-    }
+    };
+    task.instrument(span)
 }
 
 /// Tells the scheduler of the end when it is dropped: also when the task was, by a panic or by the end of the
@@ -123,6 +148,8 @@ struct Fetch {
     order: Order,
     /// Generation of the resource that this request is about.
     generation: u64,
+    began: Micros,
+    received_bytes: u64,
     paused: watch::Receiver<bool>,
     /// The chunk that waits for room in the write budget, and where it belongs. Kept here and not by the wait
     /// for it, which ends with the transfer.
@@ -160,7 +187,11 @@ impl Fetch {
             match self.send(net, target, request).await {
                 Ok(answer) => return Ok(answer),
                 Err(Fault::Changed(seen)) if !bypass_caches => {
-                    tracing::debug!(resource = %self.resource.id, ?seen, "changed, it seems; asking around caches");
+                    tracing::debug!(
+                        resource_id = self.resource.id.0,
+                        ?seen,
+                        "changed, it seems; asking around caches"
+                    );
                     bypass_caches = true;
                 }
                 Err(fault) => return Err(self.judge(fault)),
@@ -273,6 +304,11 @@ impl Fetch {
     fn accept(&self, answer: &Answer) -> Result<(), Failure> {
         let resource = &self.resource;
         let (connection, multiplexed) = (answer.connection, answer.multiplexed);
+        let first_byte = self.shared.clock.now().since(self.began);
+        Span::current()
+            .record("connection", connection.name())
+            .record("first_byte_ms", spans::ms(first_byte));
+        meters::observe(&meters::FETCH_SECONDS, first_byte);
         if connection != ConnectionUse::Reused {
             resource.counters.connections.fetch_add(1, Ordering::Relaxed);
         }
@@ -332,6 +368,7 @@ impl Fetch {
             match answer.body.chunk().await {
                 Ok(Some(bytes)) => {
                     let len = bytes.len() as u64;
+                    self.received_bytes += len;
                     self.received = Some((at, bytes));
                     self.hand_over().await?;
                     at += len;

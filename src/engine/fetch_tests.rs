@@ -20,7 +20,19 @@ fn fetch() -> (Bench, Fetch) {
     let (resource, _) = bench.resource();
     let (_pause, paused) = watch::channel(false);
     let (shared, order) = (bench.shared.clone(), order(ByteRange::new(0, 1 << 20)));
-    (bench, Fetch { shared, resource, order, generation: 0, paused, received: None })
+    (
+        bench,
+        Fetch {
+            shared,
+            resource,
+            order,
+            generation: 0,
+            paused,
+            received: None,
+            began: Micros(0),
+            received_bytes: 0,
+        },
+    )
 }
 
 /// Whether a chunk of `len` bytes is handed over at once.

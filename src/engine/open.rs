@@ -8,6 +8,7 @@ use std::fs::File;
 
 use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
+use tracing::{Instrument as _, Span};
 use url::Url;
 
 use crate::assets::{Acquired, Along, AssetKey, Journal, Lease, Recovered};
@@ -72,7 +73,7 @@ pub(crate) async fn open(shared: &Arc<Shared>, source: Source) -> Result<Hold, E
             }
         }
     };
-    let opened = shared.own.spawn(task).await.map_err(|_| Error::Cancelled)?;
+    let opened = shared.own.spawn(task.in_current_span()).await.map_err(|_| Error::Cancelled)?;
     // Until the first answer is there: its request takes the connection.
     let (hold, _greeting) = opened?;
     hold.resource.opened().await?;
@@ -138,6 +139,8 @@ async fn open_http(
             let greeting = if unknown { spare::greet(&shared, target) } else { None };
             Found::acquire(&shared.store, &key, shared.config.offline).map(|it| (it, greeting))
         };
+        let span = Span::current();
+        let acquire = move || span.in_scope(acquire);
         own.spawn_blocking(acquire).await.map_err(|_| Error::Cancelled)??
     };
     if found.is_new() {

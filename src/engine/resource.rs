@@ -101,7 +101,7 @@ pub(crate) struct Resource {
     /// Running fetches, for snapshots.
     pub(crate) fetches: Mutex<BTreeMap<FetchId, (ByteRange, Class)>>,
     /// See [`Counters`].
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
     /// Listeners of all its sessions.
     pub(crate) events: EventHub,
 }
@@ -133,7 +133,7 @@ impl Resource {
             view: Mutex::default(),
             estimate: Mutex::default(),
             fetches: Mutex::default(),
-            counters: Counters::default(),
+            counters: Arc::default(),
             events: EventHub::default(),
         }
     }

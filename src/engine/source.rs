@@ -128,6 +128,14 @@ impl Source {
         Ok(self)
     }
 
+    /// Where it is, fit to be shown: without userinfo, query values and fragment.
+    pub(crate) fn shown(&self) -> String {
+        match &self.place {
+            Place::Http(url) => crate::net::redact::url(url),
+            Place::File(path) => path.display().to_string(),
+        }
+    }
+
     /// What `net` needs of this source; `None` for a local file.
     pub(crate) fn target(&self) -> Result<Option<Arc<Target>>, Error> {
         let Place::Http(url) = &self.place else { return Ok(None) };
@@ -137,11 +145,7 @@ impl Source {
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let place = match &self.place {
-            Place::Http(url) => crate::net::redact::url(url),
-            Place::File(path) => path.display().to_string(),
-        };
-        f.debug_struct("Source").field("place", &place).finish_non_exhaustive()
+        f.debug_struct("Source").field("place", &self.shown()).finish_non_exhaustive()
     }
 }
 

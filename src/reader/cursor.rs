@@ -13,6 +13,7 @@ use crate::engine::shared::Command;
 use crate::engine::writer::Job;
 use crate::error::{Error, StorageError};
 use crate::ids::DemandId;
+use crate::observe::{Outcome, Waiting};
 use crate::sched::{Event, Urgency};
 use crate::session::SessionShared;
 use crate::storage::{Look, Run, Waited, Waiter};
@@ -55,6 +56,8 @@ pub(crate) struct Cursor {
     expected: Option<u64>,
     /// The demand that nothing has answered yet.
     demanded: Option<Demanded>,
+    /// The wait that this demand is about, for whoever watches.
+    waiting: Option<Waiting>,
     /// Whoever nudged may mean that what was demanded is forgotten: it is demanded anew.
     nudged: bool,
     /// A fatal error, given again to every later read (E7).
@@ -84,6 +87,7 @@ impl Cursor {
             position: 0,
             expected: None,
             demanded: None,
+            waiting: None,
             nudged: false,
             fatal: None,
         }
@@ -190,6 +194,9 @@ impl Cursor {
     /// it reads ahead.
     fn take(&mut self, run: Run) {
         self.run = run;
+        if self.demanded.is_some_and(|demanded| demanded.at == self.position) {
+            self.end_wait(Outcome::Arrived);
+        }
         self.withdraw();
         if self.expected != Some(self.position) {
             self.tell_position();
@@ -212,7 +219,10 @@ impl Cursor {
 
     fn advance(&mut self, n: usize) {
         match self.demanded {
-            Some(demanded) if demanded.at == self.position => self.demanded = None,
+            Some(demanded) if demanded.at == self.position => {
+                self.demanded = None;
+                self.end_wait(Outcome::Arrived);
+            }
             Some(_) => self.withdraw(),
             None => {
                 self.shared.hits.fetch_add(1, Ordering::Relaxed);
@@ -246,6 +256,8 @@ impl Cursor {
         let demand = DemandId(engine.names.demand.next());
         let demanded = Demanded { demand, at: self.position };
         self.demanded = Some(demanded);
+        self.begin_wait();
+        let engine = &self.session.engine().shared;
         self.expected = Some(self.position);
         engine.sched(Event::Demand {
             reader: self.shared.id,
@@ -258,9 +270,27 @@ impl Cursor {
         demanded
     }
 
+    fn begin_wait(&mut self) {
+        if self.waiting.as_ref().is_some_and(|waiting| waiting.at == self.position) {
+            return;
+        }
+        self.end_wait(Outcome::Left);
+        let names = (self.session.resource.id, self.shared.id);
+        let now = self.session.engine().shared.clock.now();
+        let (span, at) = (&self.session.span, self.position);
+        self.waiting = Some(Waiting::begin(span, names, self.expected, at, now));
+    }
+
+    fn end_wait(&mut self, outcome: Outcome<'_>) {
+        if let Some(waiting) = self.waiting.take() {
+            waiting.end(self.session.engine().shared.clock.now(), outcome);
+        }
+    }
+
     /// Takes back the demand that nothing has answered yet, if there is one.
     pub(crate) fn withdraw(&mut self) {
         let Some(Demanded { demand, .. }) = self.demanded.take() else { return };
+        self.end_wait(Outcome::Left);
         self.waiter.withdraw();
         let reader = self.shared.id;
         self.session.engine().shared.sched(Event::DemandWithdrawn { reader, demand });
@@ -294,6 +324,7 @@ impl Cursor {
                 }
                 // Whoever ended the session wanted to say just that.
                 let error = if self.session.is_ended() { Error::Cancelled } else { error };
+                self.end_wait(Outcome::Failed(&error));
                 self.keep_fatal(&error);
                 return Err(error);
             }
@@ -329,6 +360,7 @@ impl Cursor {
 
 impl Drop for Cursor {
     fn drop(&mut self) {
+        self.end_wait(Outcome::Left);
         self.session.remove_reader(&self.shared);
         self.session.engine().shared.sched(Event::ReaderClosed { reader: self.shared.id });
     }

@@ -5,10 +5,8 @@ use url::Url;
 use super::allow::Allowed;
 use super::entry::Entry;
 use super::{ServeConfig, ServeError, names};
-use crate::engine::source::Place;
 use crate::engine::{Engine, IntoSource, Source};
 use crate::error::Error;
-use crate::net::redact;
 use crate::session::Session;
 use crate::sync::{Arc, Mutex};
 
@@ -182,10 +180,7 @@ impl List {
     fn add(&mut self, shared: &Shared, source: Source, opened: Option<Url>) -> Arc<Entry> {
         let taken = |name: &str| self.listed.iter().any(|listed| listed.entry.name == name);
         let name = names::free(&names::of_place(&source.place), taken);
-        let shown = match &source.place {
-            Place::Http(url) => redact::url(url),
-            Place::File(path) => path.display().to_string(),
-        };
+        let shown = source.shown();
         self.ids += 1;
         let (engine, linger) = (shared.engine.clone(), shared.config.linger);
         let entry = Arc::new(Entry::new(self.ids, name, shown, source, engine, linger));

@@ -125,6 +125,7 @@ impl Driver {
         let discard = self.void.remove(&id) || discard;
         self.readers.retain(|_, known| known.resource != id);
         self.left.remove(&id);
+        self.meter.closed(id);
         for running in self.fetches.values().filter(|running| running.resource == id) {
             running.stop.all();
         }

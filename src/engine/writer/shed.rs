@@ -58,7 +58,10 @@ impl Kept {
                 None
             }
             Punching::Refused => {
-                tracing::info!(resource = %self.resource.id, "nothing of this resource can be given back to the disk");
+                tracing::info!(
+                    resource_id = self.resource.id.0,
+                    "nothing of this resource can be given back to the disk"
+                );
                 self.unbound(shared);
                 None
             }
@@ -98,7 +101,7 @@ impl Kept {
                 self.resource.counters.bytes_evicted.fetch_add(bytes, Ordering::Relaxed);
             }
             Err(error) => {
-                tracing::warn!(resource = %self.resource.id, %error, "it is stored whole from now on");
+                tracing::warn!(resource_id = self.resource.id.0, %error, "it is stored whole from now on");
                 self.unbound(shared);
             }
         }

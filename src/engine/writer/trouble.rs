@@ -100,7 +100,7 @@ impl Kept {
         // Who opened the resource has told that already.
         if is_new && !matches!(what, Refused::Store(_)) {
             let resource = &self.resource;
-            tracing::warn!(resource = %resource.id, %error, "the disk refuses; bytes are served, and stored when it does not");
+            tracing::warn!(resource_id = resource.id.0, %error, "the disk refuses; bytes are served, and stored when it does not");
             resource.set_storing(false);
             resource.events.emit(SessionEvent::StoreTrouble { error: error.clone() });
         }

@@ -82,6 +82,19 @@ pub enum Purpose {
     Fill,
 }
 
+impl Purpose {
+    /// In one word of lower case, as the page of the local server has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Hint => "hint",
+            Self::Readahead => "readahead",
+            Self::Fill => "fill",
+        }
+    }
+}
+
 impl From<Class> for Purpose {
     fn from(class: Class) -> Self {
         match class {
@@ -98,6 +111,12 @@ fn load(counter: &AtomicU64) -> u64 {
 }
 
 impl Snapshot {
+    /// How many bytes are stored.
+    #[must_use]
+    pub fn covered_bytes(&self) -> u64 {
+        self.covered.iter().map(|range| range.end - range.start).sum()
+    }
+
     /// The session now.
     pub(crate) fn of(session: &SessionShared) -> Self {
         let resource = &session.resource;

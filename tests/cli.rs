@@ -403,3 +403,11 @@ fn the_demo_checks_every_byte_and_leaves_nothing_behind() {
     assert_eq!(wrong.split_whitespace().collect::<Vec<_>>(), ["wrong", "bytes", "0", "0"]);
     assert!(desk.files().is_empty(), "{:?}", desk.files());
 }
+
+#[test]
+fn watch_needs_a_terminal_and_says_so_before_it_asks_anything() {
+    let desk = Desk::new(MIB);
+    desk.run(&["watch", &desk.url()]).failed(2, &["terminal", "serve"]);
+    assert_eq!(desk.run(&["watch", &desk.url(), "--rate", "0"]).code, Some(2));
+    assert_eq!(desk.origin.log().len(), 0);
+}

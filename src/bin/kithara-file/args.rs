@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Get(Get),
     /// Seek about in a resource and print how long the first byte took.
     Scrub(Scrub),
+    /// Play a resource without sound, and watch what the engine does.
+    Watch(Watch),
     /// Serve resources to every player of this machine.
     Serve(Serve),
     /// Look after the store.
@@ -103,6 +105,24 @@ pub(crate) struct Scrub {
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Folder of a store to use and keep.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+}
+
+/// Play a resource without sound, and watch what the engine does.
+///
+/// Shows the map of what is stored, on its way (R a read waits for it, H hinted, a ahead, f fill) and queued, how long
+/// seeks waited for their first byte, and what it cost. Keys: left and right seek 10 s, up and down 1 min, 0 to 9 to that tenth,
+/// Home, End; comma and full stop (or shift and an arrow) move a mark, which is hinted, and Enter seeks there; space pauses;
+/// q quits. Without --store everything starts cold, from a store that is thrown away.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    pub(crate) from: From,
+    /// How fast it plays, in bytes per second; suffixes K, M, G count in 1024.
+    #[arg(long, value_name = "BYTES", default_value = "250K", value_parser = rate)]
+    pub(crate) rate: u64,
     /// Folder of a store to use and keep.
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
@@ -233,6 +253,14 @@ pub(crate) struct Demo {
     /// Port of the page; 0 takes any that is free.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) port: u16,
+}
+
+/// A number of bytes per second above zero, and below a terabyte, which nothing plays.
+fn rate(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        rate @ 1..=0xff_ffff_ffff => Ok(rate),
+        _ => Err("expected more than 0 and less than 1T".into()),
+    }
 }
 
 /// A number of bytes, as `65536`, `64K` or `1.5GiB`.

@@ -10,7 +10,7 @@ use kithara_file::{CancellationToken, Engine, Events, Reader, Session, SessionEv
 use crate::args::Get;
 use crate::failure::{Failure, chain};
 use crate::output::Output;
-use crate::progress::{Progress, stored};
+use crate::progress::Progress;
 use crate::{remark, source};
 
 /// Time between two looks at how far it is.
@@ -139,7 +139,7 @@ impl Download {
         let reader = session.reader();
         let advice = self.kept.advice();
         let mut copy = tokio::task::spawn_blocking(move || copy(reader, output, advice));
-        let mut progress = Progress::new(self.quiet, stored(&session.snapshot()));
+        let mut progress = Progress::new(self.quiet, session.snapshot().covered_bytes());
         let mut look = tokio::time::interval(LOOK_EVERY);
         let copied = loop {
             tokio::select! {

@@ -1,4 +1,4 @@
-//! The command line of kithara-file: `get`, `scrub`, `serve`, `cache` and `demo`.
+//! The command line of kithara-file: `get`, `scrub`, `watch`, `serve`, `cache` and `demo`.
 //!
 //! It uses the crate as any application does, through its public door; only the demo knows the
 //! scripted origin besides. Results go to standard output, everything else to standard error.
@@ -21,6 +21,7 @@ mod scrub;
 mod serve;
 mod source;
 mod table;
+mod watch;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ async fn run(command: Command, stop: CancellationToken) -> Result<(), Failure> {
     match command {
         Command::Get(get) => get::run(get, stop).await,
         Command::Scrub(scrub) => scrub::run(scrub, stop).await,
+        Command::Watch(watch) => watch::run(watch, stop).await,
         Command::Serve(serve) => serve::run(serve, stop).await,
         Command::Cache(cache) => cache::run(cache),
         Command::Demo(demo) => demo::run(demo, stop).await,

@@ -46,7 +46,7 @@ impl Progress {
 
     /// Shows what is there now.
     pub(crate) fn show(&mut self, snapshot: &Snapshot) {
-        let stored = stored(snapshot);
+        let stored = snapshot.covered_bytes();
         match self {
             Self::Quiet => {}
             Self::Bar { bar, len } => {
@@ -81,11 +81,6 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
-}
-
-/// Bytes that are there.
-pub(crate) fn stored(snapshot: &Snapshot) -> u64 {
-    snapshot.covered.iter().map(|range| range.end - range.start).sum()
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -13,7 +13,6 @@ use crate::coverage;
 use crate::failure::Failure;
 use crate::figures::{Random, Spread, ms};
 use crate::live::Live;
-use crate::progress::stored;
 use crate::say;
 use crate::table::table;
 
@@ -174,7 +173,7 @@ impl Report {
             wasted_bytes: after.bytes_wasted - before.bytes_wasted,
             requests_per_seek: requests as f64 / seeks,
             fetched_bytes_per_seek: fetched as f64 / seeks,
-            covered_bytes: stored(&after),
+            covered_bytes: after.covered_bytes(),
             covered: after.covered.iter().map(pair).collect(),
             bar: coverage::bar(&after),
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::super::{Catalog, Media};
-use crate::snapshot::{Purpose, Snapshot};
+use crate::snapshot::Snapshot;
 
 /// A map is told in so many cells at most: no screen shows more.
 const CELLS: u64 = 4096;
@@ -98,15 +98,10 @@ impl Open {
     fn of(now: Snapshot, content_type: Option<String>, seeks: Vec<u64>, seek_count: u64) -> Self {
         let end = now.covered.last().map_or(0, |last| last.end);
         let cell = now.len.unwrap_or(end) / CELLS;
-        let covered_bytes = now.covered.iter().map(|range| range.end - range.start).sum();
+        let covered_bytes = now.covered_bytes();
         let flight = |flight: &crate::InFlight| Flight {
             range: pair(&flight.range),
-            purpose: match flight.purpose {
-                Purpose::Read => "read",
-                Purpose::Hint => "hint",
-                Purpose::Readahead => "readahead",
-                Purpose::Fill => "fill",
-            },
+            purpose: flight.purpose.name(),
         };
         Self {
             len: now.len,

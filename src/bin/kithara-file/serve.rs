@@ -12,12 +12,18 @@ use crate::{remark, say, source};
 /// Random bytes in a token: no one finds it by trying.
 const TOKEN: usize = 16;
 
+/// Size of requests, in bytes, for players that hang up at each seek: the first one is what a player takes before it shows
+/// anything, and those for read-ahead end soon, so that a seek finds a connection that was busy a moment ago, its window open.
+const PORTION: u64 = 1 << 20;
+
 /// Runs the command.
 pub(crate) async fn run(args: Serve, stop: CancellationToken) -> Result<(), Failure> {
     let dir = source::store_dir(args.store.clone())?;
     let mut config = Config::default();
     // A player asks anew when an answer breaks off, and finds the new version.
     config.net.on_change = OnChange::Restart;
+    let fetch = &mut config.tunables.fetch;
+    (fetch.demand_min, fetch.demand_max, fetch.segment_max) = (PORTION, PORTION, PORTION);
     let engine = Engine::builder().config(config).offline(args.offline).store_dir(&dir).build()?;
     let catalog = Catalog::new(engine, args.config()?)?;
     let mut all = Vec::new();

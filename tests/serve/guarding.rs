@@ -117,6 +117,10 @@ fn without_the_token_nothing_is_told() {
     assert_eq!(stage.file.path(), format!("/{TOKEN}/file"));
     assert_eq!(stage.get(&stage.file.path(), &["Range: bytes=0-4"]).body.len(), 5);
     assert_eq!(stage.get(&format!("/{TOKEN}/"), &[]).status, 200);
+    for (end, lead) in [("/", ""), ("", "./0123456789abcdef/")] {
+        let page = stage.get(&format!("/{TOKEN}{end}"), &["Accept: text/html"]);
+        assert!(page.text().contains(&format!("src=\"{lead}_/page.js\"")), "{}", page.text());
+    }
     assert_eq!(stage.get(&format!("/{TOKEN}/none"), &[]).status, 404);
     for path in [
         "/file",
@@ -277,7 +281,15 @@ fn the_router_can_be_mounted_anywhere() {
     let answer = client.ask("GET", "/media/file", &["Range: bytes=5-9"]);
     assert_eq!((answer.status, answer.body), (206, pattern::bytes(5, 5, 0)));
     assert_eq!(client.ask("GET", "/media/none", &[]).status, 404);
-    assert_eq!(client.ask("GET", "/media", &[]).status, 200);
+    // The page's paths are relative, and there is no slash at the end of its own.
+    let page = client.ask("GET", "/media", &["Accept: text/html"]);
+    assert_eq!(page.status, 200);
+    for path in ["_/page.css", "_/page.js"] {
+        assert!(page.text().contains(&format!("\"./media/{path}\"")), "{}", page.text());
+        assert_eq!(client.ask("GET", &format!("/media/{path}"), &[]).status, 200);
+    }
+    let list = client.ask("GET", "/media", &[]);
+    assert!(list.text().contains(" ./media/file http://"), "{}", list.text());
     assert_eq!(client.ask("GET", "/media/file", &["Host: evil.example"]).status, 421);
     stop.cancel();
     serving.join().unwrap();

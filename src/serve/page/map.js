@@ -74,7 +74,7 @@ export function drawWaits(canvas, waits) {
     context.fillRect(left + scale, height - foot - Math.max(high, scale), wide - 2 * scale, Math.max(high, scale));
     context.fillStyle = colour(canvas, "faint");
     const end = STEPS[n];
-    const label = end === Infinity ? "more" : end >= 1000 ? `${end / 1000} s` : String(end);
+    const label = end === Infinity ? "more" : end >= 1000 ? `${end / 1000} s` : n === 0 ? `${end} ms` : String(end);
     context.fillText(label, left + wide / 2, height - 4 * scale);
     if (count) context.fillText(String(count), left + wide / 2, height - foot - high - 3 * scale);
   });

@@ -5,10 +5,10 @@
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde::Deserialize;
 
 use super::refusal::Refusal;
@@ -48,12 +48,22 @@ async fn asset(content_type: &'static str, text: &'static str) -> Response {
 
 /// The page for browsers; for everybody else what is served, a line each: its address from here, and where it comes
 /// from.
-async fn index(State(catalog): State<Catalog>, headers: HeaderMap) -> Response {
+async fn index(
+    State(catalog): State<Catalog>,
+    OriginalUri(asked): OriginalUri,
+    headers: HeaderMap,
+) -> Response {
+    let lead = lead(&asked);
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let mut response = match accepts.is_some_and(|accepts| accepts.contains("text/html")) {
-        true => asset("text/html; charset=utf-8", include_str!("page.html")).await,
+        true => {
+            let lead = lead.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+            let text = include_str!("page.html").replace("\"_/", &format!("\"{lead}_/"));
+            asset("text/html; charset=utf-8", "").await.map(|_| Body::from(text))
+        }
         false => {
-            let line = |media: Media| format!("{} {}\n", names::encode(media.name()), media.url());
+            let line =
+                |media: Media| format!("{lead}{} {}\n", names::encode(media.name()), media.url());
             let text: String = catalog.list().into_iter().map(line).collect();
             asset("text/plain; charset=utf-8", "").await.map(|_| Body::from(text))
         }
@@ -64,6 +74,13 @@ async fn index(State(catalog): State<Catalog>, headers: HeaderMap) -> Response {
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
+}
+
+/// What stands before all relative paths: nothing, unless the slash is missing at the end of the page's own, as it may
+/// be below a token, and is where a router is nested. Relative itself, since nobody knows what stands before us.
+fn lead(asked: &Uri) -> String {
+    let last = asked.path().rsplit_once('/').map_or("", |(_, last)| last);
+    if last.is_empty() { String::new() } else { format!("./{last}/") }
 }
 
 /// The pointer rests over a place that may be sought.

@@ -1,10 +1,11 @@
-// The page: listens to the state, draws it, plays, hints and turns knobs. All paths are relative to the page's own, so that
-// it works below a token or another server's path.
+// The page: listens to the state, draws it, plays, hints and turns knobs. All paths are relative to this file's own, so that
+// it works below a token or another server's path, with a slash at the end of the page's or without.
 import { drawMap, drawWaits, quantile } from "./map.js";
 
 const HINT_PAUSE = 80; // milliseconds between hints
 const SKIP = 10; // seconds that an arrow key skips
 
+const address = (path) => new URL(`../${path}`, import.meta.url).href;
 const byId = (id) => document.getElementById(id);
 const cards = new Map();
 const units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -31,10 +32,11 @@ class Card {
     this.map = this.root.querySelector(".map");
     this.waits = this.root.querySelector(".waits");
     this.pointed = null;
-    this.hinted = 0;
+    this.resting = null;
+    this.hinting = null;
     this.history = [];
     this.element = null;
-    this.path = encodeURIComponent(medium.name);
+    this.path = address(encodeURIComponent(medium.name));
     const link = document.createElement("a");
     link.href = this.path;
     link.textContent = medium.name;
@@ -89,6 +91,7 @@ class Card {
     });
     this.map.addEventListener("pointerleave", () => {
       this.pointed = null;
+      this.resting = null;
       this.draw();
     });
     this.map.addEventListener("keydown", (event) => {
@@ -107,11 +110,19 @@ class Card {
     this.draw();
   }
 
+  // The first place is told at once, and after a pause the latest: so where the pointer comes to rest is told in any case.
   hint(place) {
+    this.resting = place;
+    if (this.hinting === null) this.tellHint();
+  }
+
+  tellHint() {
     const len = this.last?.open?.len;
-    if (!len || Date.now() - this.hinted < HINT_PAUSE) return;
-    this.hinted = Date.now();
-    const at = Math.min(len - 1, Math.floor(place * len));
+    this.hinting = null;
+    if (!len || this.resting === null) return;
+    const at = Math.min(len - 1, Math.floor(this.resting * len));
+    this.resting = null;
+    this.hinting = setTimeout(() => this.tellHint(), HINT_PAUSE);
     send("_/hint", { id: this.last.id, at }).catch(() => {});
   }
 
@@ -164,7 +175,7 @@ class Card {
     }));
     drawWaits(this.waits, open.seeks);
     const [median, slow] = [quantile(open.seeks, 0.5), quantile(open.seeks, 0.9)];
-    const trips = (ms) => (trip && ms !== null ? ` (${(ms / trip).toFixed(2)} R)` : "");
+    const trips = (ms) => (trip && ms !== null ? ` (${(ms / trip).toFixed(2)}\u00a0R)` : "");
     this.root.querySelector("figcaption").textContent = open.seekCount
       ? `first byte, last ${open.seeks.length} requests: median ${millis(median)}${trips(median)}, nine of ten within ${millis(slow)}${trips(slow)}`
       : "first byte: no request yet";
@@ -186,7 +197,7 @@ class Card {
 }
 
 async function send(path, value) {
-  const answer = await fetch(path, { method: "POST", body: JSON.stringify(value) });
+  const answer = await fetch(address(path), { method: "POST", body: JSON.stringify(value) });
   if (!answer.ok) throw new Error((await answer.text()).trim());
   return answer;
 }
@@ -212,7 +223,7 @@ function listen() {
     link.textContent = text;
     link.classList.toggle("broken", broken);
   };
-  const events = new EventSource("_/state");
+  const events = new EventSource(address("_/state"));
   events.onopen = () => tell("live", false);
   events.onerror = () => tell("the server does not answer; trying again", true);
   events.onmessage = (event) => show(JSON.parse(event.data));
@@ -245,15 +256,24 @@ async function turn(input) {
     showKnobs(await answer.json());
   } catch (error) {
     byId("refused").textContent = error.message;
-    fetch("_/knobs").then((answer) => answer.json()).then(showKnobs).catch(() => {});
+    fetch(address("_/knobs")).then((answer) => answer.json()).then(showKnobs).catch(() => {});
   }
 }
+
+// For the console, and for tests: what was told last of each medium, and so what its map was drawn from.
+Object.defineProperty(window, "kithara", {
+  value: Object.freeze({
+    get media() {
+      return structuredClone([...cards.values()].map((card) => card.last));
+    },
+  }),
+});
 
 for (const input of inputs()) {
   input.addEventListener("input", () => label(input));
   input.addEventListener("change", () => turn(input));
 }
-fetch("_/knobs").then((answer) => answer.json()).then(showKnobs).catch(() => {});
+fetch(address("_/knobs")).then((answer) => answer.json()).then(showKnobs).catch(() => {});
 window.addEventListener("resize", () => cards.forEach((card) => card.update(card.last)));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => cards.forEach((card) => card.update(card.last)));
 listen();

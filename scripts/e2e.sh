@@ -433,4 +433,6 @@ else
     echo "the command line is not built yet: only the origins were checked"
 fi
 
+scripts/e2e/browser.sh "$@"
+
 printf '\nE2E PASSED in %d s\n' "$((SECONDS - started))"

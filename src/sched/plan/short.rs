@@ -6,7 +6,6 @@ use crate::sched::flows;
 use crate::sched::inflight::Fetch;
 use crate::sched::plan::{Outlook, Planner};
 use crate::sched::share::Window;
-use crate::sched::window::Stream;
 use crate::time::Micros;
 
 /// For so long a reader is watched that may have too few.
@@ -17,6 +16,10 @@ const LATE: f64 = 1.0;
 const START: Micros = Micros::from_millis(2000);
 /// A running request of so many round trips' bytes is worth waiting for its connection.
 const WORTH: f64 = 1.5;
+/// Between requests of so many round trips' bytes over one connection little of the link is lost.
+const LARGE: f64 = 8.0;
+/// A reader that takes at most such a part of what the path brings does not miss that.
+const EASY: f64 = 0.8;
 /// Who has more in hand than so many seconds need not be helped yet.
 const IN_HAND: f64 = 0.5;
 /// For so long one that seems to be slow is looked at.
@@ -62,19 +65,24 @@ impl Planner<'_> {
         flows > 1 && running < flows
     }
 
-    /// Whether the next request had better go over the connection of the running one, once that has ended: the reader goes
-    /// on, has less in hand and on its way than a round trip brings, and any other connection would have to open its
-    /// window beside one that fills the link. Where several resources of the origin are open the link is not its own.
+    /// Whether the next request had better go over the connection of the running one, once that has ended, since any other
+    /// connection would have to open its window beside one that fills the link, and stays a slow one: the reader goes on, and
+    /// has less in hand and on its way than a round trip brings, or takes less than comes in that way. Where several
+    /// resources of the origin are open the link is not its own.
     pub(super) fn waits_for_connection(&mut self, window: &Window, gap: u64) -> bool {
         let Outlook { link, ramp, alone, .. } = *self.outlook;
-        let trip = link.bytes_per_round_trip();
-        let hand = gap.saturating_sub(window.range.start) as f64;
         let cursor = self.resource.cursors.one(window.reader);
         let one_run = cursor.is_some_and(|cursor| cursor.runs.in_use().next().is_none());
-        let worth =
-            |stream: &mut Stream| stream.confirmed && stream.last_size as f64 >= WORTH * trip;
-        let shut = alone && ramp >= link.ramp();
-        shut && one_run && hand < trip && self.stream(window).is_some_and(worth)
+        if !alone || ramp < link.ramp() || !one_run {
+            return false;
+        }
+        let trip = link.bytes_per_round_trip();
+        let hand = gap.saturating_sub(window.range.start) as f64;
+        let easy = window.rate.is_some_and(|rate| rate <= EASY * link.path);
+        self.stream(window).filter(|stream| stream.confirmed).is_some_and(|stream| {
+            let trips = stream.last_size as f64 / trip;
+            (easy && trips >= LARGE) || (hand < trip && trips >= WORTH)
+        })
     }
 
     /// Whether the reader of `window` was blocked most of the time, for a while, though all that runs for this resource

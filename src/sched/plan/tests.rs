@@ -280,6 +280,22 @@ fn p4_a_reader_with_little_in_hand_waits_for_the_connection_whose_window_is_open
     assert!(!waits(0, MIB, |outlook| outlook.alone = false), "the link is not its own");
 }
 
+/// 100 kB are a round trip's: after requests of eight of these an eleventh of the time is lost at most.
+#[test]
+fn p4_a_reader_that_takes_less_than_the_path_brings_waits_for_the_connection_after_large_requests()
+{
+    let waits = |rate: Option<f64>, last: u64| {
+        plan_with(&[ByteRange::new(0, 10 * MIB)], 10_000, |planner| {
+            planner.stream_at(READER, 10_000).expect("it has read").last_size = last;
+            let window = Window { rate, ..window(10_000, 20 * MIB, 20 * MIB) };
+            planner.waits_for_connection(&window, 10 * MIB)
+        })
+    };
+    assert_eq!([799_999, 800_000].map(|last| waits(Some(500e3), last)), [false, true]);
+    assert_eq!([800e3, 800_001.0].map(|rate| waits(Some(rate), MIB)), [true, false]);
+    assert!(!waits(None, MIB), "nobody knows how much it takes");
+}
+
 /// A read that jumps ahead in its window over a hole is a seek, not one that has outrun its read-ahead.
 #[test]
 fn p3_a_read_ahead_in_the_window_asks_for_no_more_than_a_seek_does() {

@@ -79,6 +79,7 @@ fn p4_a_player_that_starts_with_nothing_in_hand_catches_up_soon() {
         let runs = SEEDS.map(|seed| run::<Scheduler>(Workload::Busy, profile, seed));
         let late: u64 = runs.flat_map(|run| run.stalls).map(|(_, time)| time.0).sum();
         let mean = Micros(late / (SEEDS.end - SEEDS.start));
+        println!("{}: busy {mean:?}", profile.name);
         assert!(mean <= most, "{}: {mean:?}", profile.name);
     }
 }
@@ -95,6 +96,17 @@ fn p4_play_at_60_percent_of_the_link_goes_on() {
         println!("{}: {mean:?}", profile.name);
         assert!(mean <= ms(most), "{}: {mean:?}", profile.name);
     }
+}
+
+/// It takes 60 % of the link. What comes beyond that is what it lives on when the origin has nothing to give.
+#[test]
+fn p4_a_player_that_needs_less_than_the_link_gives_gets_ahead() {
+    let profile = LinkProfile::A;
+    let runs = SEEDS.map(|seed| run::<Scheduler>(Workload::Play, profile, seed));
+    let bytes = runs.map(|run| run.bytes).sum::<u64>() / (SEEDS.end - SEEDS.start);
+    let link = 20 * profile.down * 1_000_000 / 8;
+    println!("{bytes} of {link}");
+    assert!(bytes * 4 >= link * 3, "{bytes} of {link}");
 }
 
 #[test]

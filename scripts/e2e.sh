@@ -1,64 +1,22 @@
 #!/usr/bin/env bash
-# The command line against servers that nobody here wrote: nginx, and Python's http.server (which knows no ranges).
+# The command line against servers that nobody here wrote (nginx, and Python's http.server, which knows no ranges), and real players through it.
 # Bytes are compared with the file; requests are judged by nginx's access log, not by our own counters.
-# Needs nginx, curl and python3; as root they are installed from the distribution's packages.
+# usage: scripts/e2e.sh [--full]
+# The short tier has curl, FFmpeg and mpv play through `serve`; --full adds VLC, GStreamer, five origins, a hundred clients at once, and the
+# figures of docs/PLAYERS.md over a link with real packets (as root only).
+# What it needs is installed from Debian's packages, as root; else it says what is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-
-SIZE=$((24 * 1024 * 1024)) # whole file: seconds on the slow location, too large to sit in socket buffers
-SLOW_RATE=4m               # bytes/s of nginx's /slow/: leaves time to kill somebody in the middle
-PATIENCE=300               # tenths of a second until something that must happen counts as hung
-
-dir=$(mktemp -d)
-nginx_pid= python_pid= client_pid=
-cleanup() {
-    for pid in $client_pid $python_pid $nginx_pid; do kill "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
-    for disk in small sealed; do umount "$dir/$disk" 2>/dev/null || true; done
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-
-step() { printf '\n== %s\n' "$*"; }
-fail() {
-    printf 'FAILED: %s\n' "$*" >&2
-    for file in "$dir"/*.err "$dir/access.log"; do
-        [ ! -s "$file" ] || { echo "-- $(basename "$file")" >&2; tail -n 20 "$file" >&2; }
-    done
-    exit 1
-}
-
-# Succeeds once the command does; fails when patience runs out.
-eventually() {
-    local tries=$PATIENCE
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
-
-gone() { ! kill -0 "$1" 2>/dev/null; }
-
-# ---- tools ---------------------------------------------------------------------------------------------------------
-
-require_tools() {
-    local missing=
-    for tool in nginx curl python3; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
-    [ -n "$missing" ] || return 0
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        apt-get update -qq
-        # shellcheck disable=SC2086 # a list of words on purpose
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
-    elif [ -n "${CI:-}" ]; then
-        fail "not installed:$missing; end-to-end tests must run here: install them or run as root on a Debian system"
-    else
-        echo "SKIPPED: not installed:$missing (install them, or run as root on a Debian system)"
-        exit 0
-    fi
-}
-
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+full=
+case "${1:-}" in
+    '') ;;
+    --full) full=1 ;;
+    *) sed -n '2,8s/^# //p' "$0" >&2; exit 2 ;;
+esac
+. scripts/e2e/lib.sh
+. scripts/e2e/media.sh
+. scripts/e2e/players.sh
+. scripts/e2e/full.sh
 
 # ---- origins -------------------------------------------------------------------------------------------------------
 
@@ -80,80 +38,13 @@ PY
     chmod -R a+rX "$dir"
 }
 
-write_nginx_config() {
-    local user=
-    [ "$(id -u)" != 0 ] || user="user root;"
-    cat >"$dir/nginx.conf" <<CONF
-$user
-daemon off;
-worker_processes 1;
-pid $dir/nginx.pid;
-error_log $dir/nginx.err;
-events { worker_connections 256; }
-http {
-    log_format seen '\$request_method \$status \$body_bytes_sent "\$http_range" "\$http_if_range" \$connection \$request_uri';
-    access_log $dir/access.log seen;
-    client_body_temp_path $dir/nginx.tmp;
-    proxy_temp_path $dir/nginx.tmp;
-    fastcgi_temp_path $dir/nginx.tmp;
-    uwsgi_temp_path $dir/nginx.tmp;
-    scgi_temp_path $dir/nginx.tmp;
-    default_type application/octet-stream;
-    types { audio/mpeg mp3; audio/flac flac; audio/ogg ogg; audio/mp4 m4a; audio/wav wav; }
-    server {
-        listen 127.0.0.1:$nginx_port;
-        root $dir/www;
-        location /media/ { alias "$PWD/tests/media/"; }
-        location /slow/ { limit_rate $SLOW_RATE; }
-    }
-}
-CONF
-}
-
-start_nginx() {
-    nginx -c "$dir/nginx.conf" -p "$dir" 2>>"$dir/nginx.err" &
-    nginx_pid=$!
-    eventually curl -sf -o /dev/null "$nginx/one.bin" || fail "nginx does not answer"
-    # It writes the line of that request after the answer.
-    eventually grep -q one.bin "$dir/access.log" || fail "nginx keeps no log"
-    forget_requests
-}
-
-# Its workers would finish what they are sending: a stop at once takes them along.
-stop_nginx() {
-    nginx -c "$dir/nginx.conf" -p "$dir" -s stop 2>>"$dir/nginx.err"
-    wait "$nginx_pid" 2>/dev/null || true
-    nginx_pid=
-}
-
 start_python() {
     python3 -m http.server "$python_port" --bind 127.0.0.1 --directory "$dir/www" >"$dir/python.err" 2>&1 &
     python_pid=$!
     eventually curl -sf -o /dev/null "$python/one.bin" || fail "http.server does not answer"
 }
 
-# ---- what nginx saw ------------------------------------------------------------------------------------------------
-
-forget_requests() { : >"$dir/access.log"; }
-requests() { wc -l <"$dir/access.log"; }
-body_bytes() { awk '{ sum += $3 } END { printf "%d\n", sum }' "$dir/access.log"; }
-no_head() { ! grep -q '^HEAD ' "$dir/access.log" || fail "a HEAD was sent"; }
-# Every request asks for a range that ends, and begins at or after byte $1.
-bounded_from() {
-    awk -v first="$1" '{
-        if (match($0, /"bytes=[0-9]+-[0-9]+"/) == 0) { print "no bounded range: " $0; bad = 1; next }
-        split(substr($0, RSTART + 7, RLENGTH - 8), range, "-")
-        if (range[1] + 0 < first + 0) { print "asked again: " $0; bad = 1 }
-    } END { exit bad }' "$dir/access.log" || fail "requests that were not needed"
-}
-
 # ---- the program ---------------------------------------------------------------------------------------------------
-
-build() {
-    cargo build --quiet --features cli --bins --examples
-    program="${CARGO_TARGET_DIR:-target}/debug/kithara-file"
-    [ -x "$program" ] || fail "cargo built no $program"
-}
 
 # get NAME ARGUMENTS...: runs to the end, output in NAME.out, messages in NAME.err.
 get() {
@@ -364,20 +255,15 @@ serves() {
 
     step "curl through serve: the whole file, parts of it, and each byte once"
     forget_requests
-    "$program" serve "$nginx/big.bin" --store "$dir/store-serve" >"$dir/serve.log" 2>"$dir/serve.err" &
-    client_pid=$!
-    eventually grep -q big.bin "$dir/serve.log" || fail "serve prints no address"
-    local address
-    address=$(head -n 1 "$dir/serve.log")
+    serve "$nginx/big.bin" --store "$dir/store-serve"
+    local address=${addresses[0]}
     curl -sf -o "$dir/served.out" "$address" || fail "curl through serve"
     same served big.bin
     [ "$(body_bytes)" = "$SIZE" ] || fail "$(body_bytes) bytes were fetched, not $SIZE"
     curl -sf -r 1000000-1999999 "$address" | cmp - <(head -c 2000000 "$dir/www/big.bin" | tail -c 1000000) || fail "a part"
     curl -sf -r 0-9,100-109 "$address" | grep -aq 'Content-Range: bytes 100-109/' || fail "parts"
     [ "$(body_bytes)" = "$SIZE" ] || fail "something was fetched again"
-    kill -INT "$client_pid"
-    wait "$client_pid" || fail "serve does not end well on Ctrl-C"
-    client_pid=
+    stop_serve
 }
 
 scrubs() {
@@ -401,7 +287,7 @@ examples() {
 # --------------------------------------------------------------------------------------------------------------------
 
 started=$SECONDS
-require_tools
+require_tools nginx curl python3 || exit 0
 nginx_port=$(free_port)
 python_port=$(free_port)
 nginx=http://127.0.0.1:$nginx_port
@@ -429,6 +315,12 @@ if [ -e src/bin/kithara-file/main.rs ]; then
     scrubs
     serves
     examples
+    players
+    if [ -n "$full" ]; then
+        more_players
+        origins
+        crowd
+    fi
 else
     echo "the command line is not built yet: only the origins were checked"
 fi

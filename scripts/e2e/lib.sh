@@ -150,6 +150,7 @@ build() {
 
 # serve URL... [OPTION...]: starts `serve`; its addresses are then in the array `addresses`.
 serve() {
+    : >"$dir/serve.err"
     "$program" serve "$@" >"$dir/serve.log" 2>"$dir/serve.err" &
     serve_pid=$!
     eventually grep -q 'page: ' "$dir/serve.err" || fail "serve prints no address"

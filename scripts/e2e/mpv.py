@@ -156,9 +156,10 @@ def seeks(arguments):
         mpv.play(arguments.play)
         for number, part in enumerate(parts):
             target = (part + 0.4 * chance.random()) / (arguments.seeks + 1.5) * mpv.get("duration")
+            at = time.time()  # as nginx logs it
             took = mpv.seek(target)
             mpv.play(arguments.play)
-            line = {"label": arguments.label, "seek": number, "target_s": round(target, 2), "ms": round(took * 1e3, 1)}
+            line = {"label": arguments.label, "seek": number, "at": round(at, 3), "target_s": round(target, 2), "ms": round(took * 1e3, 1)}
             if number == 0:
                 line["load_ms"] = round(load * 1e3, 1)
             print(json.dumps(line), flush=True)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # How long mpv takes from a seek until it plays on: with the file itself, with the origin over a link with real packets, through `serve` over
 # the same link, and through `serve` again once all is stored. The figures of docs/PLAYERS.md.
-# usage: scripts/e2e/seeks.sh [OUT.jsonl]       CONTAINERS="mp3 mkv" chooses; MEDIA=DIR keeps the media for the next time
+# usage: scripts/e2e/seeks.sh [OUT.jsonl]       CONTAINERS="mp3 mkv" chooses; MEDIA=DIR keeps the media for the next
+# time, PROGRAM=FILE measures that build
 # Needs root, Linux with TUN, iproute2, nginx, mpv, ffmpeg. Nothing else should run meanwhile.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -74,8 +75,11 @@ measure() {
 [ "$(id -u)" = 0 ] || { echo "SKIPPED: the figures need root, for network namespaces"; exit 0; }
 require_tools ip nginx curl python3 ffmpeg mpv || exit 0
 step "program, link, media"
-cargo build --quiet --release --features cli --bin kithara-file
-program=$PWD/${CARGO_TARGET_DIR:-target}/release/kithara-file
+program=${PROGRAM:-}
+if [ -z "$program" ]; then
+    cargo build --quiet --release --features cli --bin kithara-file
+    program=$PWD/${CARGO_TARGET_DIR:-target}/release/kithara-file
+fi
 # shellcheck disable=SC2086 # a list of words on purpose
 benches/link/up.sh "$dir/link" $LINK
 media

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::entry::Held;
+use super::held::Held;
 use crate::error::Error;
 
 /// Bytes read at once. A read waits for its first byte only, so a larger one delays nothing.
@@ -95,7 +95,7 @@ impl MediaBody {
         let Some(held) = &mut self.held else { return Poll::Ready(Err(Error::Cancelled)) };
         self.buf.resize(CHUNK, 0);
         let most = usize::try_from(end - at).map_or(CHUNK, |most| most.min(CHUNK));
-        let read = ready!(held.reader().poll_read_at(cx, at, &mut self.buf[..most]));
+        let read = ready!(held.poll_read_at(cx, at, &mut self.buf[..most]));
         Poll::Ready(match read {
             Ok(n) => Ok(Bytes::copy_from_slice(&self.buf[..n])),
             Err(error) => {

@@ -8,10 +8,12 @@
 use std::sync::Weak;
 use std::time::Duration;
 
+use http::HeaderValue;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::held::{Answers, Held};
 use super::seeks::Seeks;
 use crate::engine::{Engine, Source};
 use crate::error::Error;
@@ -45,6 +47,8 @@ pub(super) struct Entry {
     /// One permit: who opens.
     opening: Semaphore,
     parked: Mutex<Vec<Parked>>,
+    /// What its clients are being sent.
+    pub(super) answers: Answers,
     tickets: AtomicU64,
     /// How long its clients waited.
     pub(super) seeks: Seeks,
@@ -85,6 +89,7 @@ impl Entry {
             session: Mutex::default(),
             opening: Semaphore::new(1),
             parked: Mutex::default(),
+            answers: Answers::default(),
             tickets: AtomicU64::new(0),
             seeks: Seeks::default(),
             failures: AtomicU64::new(0),
@@ -154,32 +159,46 @@ impl Entry {
         drop(parked);
     }
 
-    /// A reader for a request from `start` on: one that waits, or a new one.
+    /// A reader for a request of `client` from `start` on: one that waits near there, the one that this client is about to
+    /// leave, the last one that was left, or a new one.
     pub(super) fn reader(
         self: &Arc<Self>,
         session: &Arc<Session>,
         generation: u64,
         start: u64,
+        client: Option<&HeaderValue>,
     ) -> Held {
-        let reader = self.unpark(generation, start).unwrap_or_else(|| session.async_reader());
-        let (entry, session) = (self.clone(), session.clone());
-        Held { reader: Some(reader), entry, session, generation }
+        let reader = self
+            .unpark_near(generation, start)
+            .or_else(|| self.answers.take_over(client, generation))
+            .or_else(|| self.unpark_last(generation))
+            .unwrap_or_else(|| session.async_reader());
+        Held::new(reader, client, generation, self.clone(), session.clone())
     }
 
-    fn unpark(&self, generation: u64, start: u64) -> Option<AsyncReader> {
+    fn unpark_near(&self, generation: u64, start: u64) -> Option<AsyncReader> {
         let mut parked = self.parked.lock();
         let near =
             |at: u64| (at.saturating_sub(BEHIND)..=at.saturating_add(AHEAD)).contains(&start);
-        let fits = |parked: &Parked| parked.generation == generation;
         let nearest = (0..parked.len())
-            .filter(|&i| fits(&parked[i]) && near(parked[i].at))
-            .min_by_key(|&i| parked[i].at.abs_diff(start));
-        let chosen = nearest.or_else(|| (0..parked.len()).rfind(|&i| fits(&parked[i])))?;
-        Some(parked.remove(chosen).reader)
+            .filter(|&i| parked[i].generation == generation && near(parked[i].at))
+            .min_by_key(|&i| parked[i].at.abs_diff(start))?;
+        Some(parked.remove(nearest).reader)
+    }
+
+    fn unpark_last(&self, generation: u64) -> Option<AsyncReader> {
+        let mut parked = self.parked.lock();
+        let last = parked.iter().rposition(|parked| parked.generation == generation)?;
+        Some(parked.remove(last).reader)
     }
 
     /// Keeps `reader` for a while. Without a runtime to count the time it goes at once.
-    fn park(self: &Arc<Self>, reader: AsyncReader, session: &Arc<Session>, generation: u64) {
+    pub(super) fn park(
+        self: &Arc<Self>,
+        reader: AsyncReader,
+        session: &Arc<Session>,
+        generation: u64,
+    ) {
         let Ok(runtime) = Handle::try_current() else { return };
         if self.linger.is_zero() {
             return;
@@ -215,36 +234,4 @@ fn throw_out(entry: &Weak<Entry>, ticket: u64) {
         found.map(|at| parked.remove(at))
     };
     drop(gone);
-}
-
-/// A reader that serves a client; parked when the client has enough.
-#[derive(Debug)]
-pub(super) struct Held {
-    reader: Option<AsyncReader>,
-    entry: Arc<Entry>,
-    session: Arc<Session>,
-    generation: u64,
-}
-
-impl Held {
-    /// The reader.
-    pub(super) fn reader(&mut self) -> &mut AsyncReader {
-        self.reader.get_or_insert_with(|| self.session.async_reader())
-    }
-
-    /// It failed: it is not kept, and where that is for good, neither is the session.
-    pub(super) fn failed(&mut self, error: &Error) {
-        self.reader = None;
-        if error.is_fatal() {
-            self.entry.forget(&self.session, error);
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let Some(mut reader) = self.reader.take() else { return };
-        reader.withdraw();
-        self.entry.park(reader, &self.session, self.generation);
-    }
 }

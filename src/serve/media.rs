@@ -63,7 +63,8 @@ async fn answer(entry: &Arc<Entry>, wish: &Wish<'_>) -> Result<Response, Refusal
             Some(Piece::Rest(at)) => *at,
             _ => return Ok(respond(plan.status, plan.headers, Body::empty())),
         };
-        let held = entry.reader(&session, version.generation, start);
+        let client = wish.headers.get(header::USER_AGENT);
+        let held = entry.reader(&session, version.generation, start, client);
         let mut body = MediaBody::new(held, plan.pieces);
         match body.prime().await {
             Ok(()) if session.version() == version => {

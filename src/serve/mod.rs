@@ -54,6 +54,7 @@ mod connections;
 mod entry;
 mod error;
 mod guard;
+mod held;
 mod listen;
 mod media;
 mod names;

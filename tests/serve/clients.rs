@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::stage::{Content, Gate, MIB, Rule, Setup, Stage, eventually, pattern};
+use crate::stage::{Client, Content, Gate, MIB, Rule, Setup, Stage, eventually, pattern};
 
 /// A hundred clients of one resource, each from where `start` says.
 fn a_hundred_clients(start: impl Fn(u64) -> u64 + Sync) -> Stage {
@@ -147,6 +147,58 @@ fn a_player_that_comes_back_goes_on_with_its_reader() {
     eventually("each has its own", || stage.cursors().len() == 8);
     drop(clients);
     eventually("few wait for their players", || stage.cursors().len() == 4);
+}
+
+const PLAYER: &str = "User-Agent: player/1";
+
+/// A client that was sent the first MiB and takes no more, and one that then asks for what is far away, and gets it.
+fn two_clients(stage: &Stage, first: &str, second: &str) -> (Client, Client) {
+    let mut clients = (stage.client(), stage.client());
+    for (client, start, name) in [(&mut clients.0, 0, first), (&mut clients.1, 1 << 30, second)] {
+        client.send("GET", "/file", &[&format!("Range: bytes={start}-"), name]);
+        assert_eq!(client.head().status, 206);
+        let taken = client.take(MIB as usize);
+        assert_eq!(taken.len() as u64, MIB);
+        assert_eq!(pattern::first_wrong(&taken, start, 0), None);
+    }
+    clients
+}
+
+/// As FFmpeg seeks: it hangs up only when the head of the next answer is there.
+#[test]
+fn a_player_that_hangs_up_after_it_asked_anew_is_one_reader_that_seeks() {
+    let stage = huge(Duration::from_secs(600)).start();
+    let (old, new) = two_clients(&stage, PLAYER, PLAYER);
+    assert_eq!(stage.cursors().len(), 1);
+    assert!(stage.cursors()[0] > 1 << 30, "{:?}", stage.cursors());
+    drop((old, new));
+    eventually("the only reader waits", || {
+        stage.file.session().unwrap().snapshot().wanted.is_empty()
+    });
+    assert_eq!(stage.cursors().len(), 1);
+}
+
+#[test]
+fn players_of_different_kinds_do_not_take_each_others_readers() {
+    let stage = huge(Duration::from_secs(600)).start();
+    let _clients = two_clients(&stage, PLAYER, "User-Agent: another/1");
+    assert_eq!(stage.cursors().len(), 2);
+}
+
+/// Two of one kind: the first one is served on, and the next ones take from nobody.
+#[test]
+fn an_answer_that_lost_its_reader_and_is_read_on_gets_another() {
+    let stage = huge(Duration::from_secs(600)).start();
+    let (mut old, _new) = two_clients(&stage, PLAYER, PLAYER);
+    assert_eq!(stage.cursors().len(), 1);
+    let taken = old.take(2 * SLACK as usize);
+    assert_eq!(taken.len() as u64, 2 * SLACK);
+    assert_eq!(pattern::first_wrong(&taken, MIB, 0), None);
+    assert_eq!(stage.cursors().len(), 2);
+    let mut third = stage.client();
+    third.send("GET", "/file", &["Range: bytes=5000000000-", PLAYER]);
+    assert_eq!(third.head().status, 206);
+    assert_eq!(stage.cursors().len(), 3);
 }
 
 /// Connections are kept, and each request on one is a request.

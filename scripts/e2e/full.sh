@@ -17,6 +17,13 @@ vlc_frames() {
     ffmpeg -nostdin -loglevel error -i "$dir/vlc/out.avi" -map '0:v?' -map 0:a -c copy -f streamhash -hash md5 -
 }
 
+# vlc_bytes PLACE: a checksum of the bytes that VLC's demuxers are given.
+vlc_bytes() {
+    rm -f "$dir/vlc/dump"
+    vlc --demux=dump --demuxdump-file="$dir/vlc/dump" "$1"
+    [ -s "$dir/vlc/dump" ] && md5sum <"$dir/vlc/dump"
+}
+
 # gst_frames PLACE: checksums of the pictures and of the sound as playbin decodes them.
 gst_frames() {
     rm -f "$dir"/gst.[av]
@@ -45,12 +52,10 @@ more_players() {
         step "VLC and GStreamer: clip.$container"
         file=$dir/www/clips/clip.$container
         address=$(address_of "clip.$container")
-        # As a file where it seeks by bytes, so that playbin has the same choices.
         agrees GStreamer gst_frames "$address" "file://$file"
         agrees VLC vlc_frames "$address" "$file"
-        rm -f "$dir/vlc/dump"
-        vlc --demux=dump --demuxdump-file="$dir/vlc/dump" "$address" || fail "VLC dumps $container"
-        cmp "$dir/vlc/dump" "$file" || fail "VLC gets other bytes of $container"
+        # Its dump of the file, since it leaves a leading ID3 tag out.
+        agrees "VLC's dump" vlc_bytes "$address" "$file"
     done
     stop_serve
 }

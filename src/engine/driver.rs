@@ -167,6 +167,7 @@ impl Driver {
             | Event::LenKnown { resource, .. }
             | Event::GenerationChanged { resource, .. }
             | Event::Shrunk { resource, .. }
+            | Event::Brought { resource, .. }
             | Event::Confined { resource, .. }
             | Event::Bounded { resource, .. }
             | Event::Shed { resource }
@@ -219,6 +220,13 @@ impl Driver {
                 let Some(running) = self.fetches.get(&fetch) else { return };
                 if let Some(resource) = self.resources.get(&running.resource).cloned() {
                     // Whoever waits for the opening finds a snapshot that knows of the answer.
+                    self.publish();
+                    resource.set_opened(OpenState::Open);
+                }
+            }
+            Event::Brought { resource, .. } => {
+                self.feed(event);
+                if let Some(resource) = self.resources.get(&resource).cloned() {
                     self.publish();
                     resource.set_opened(OpenState::Open);
                 }

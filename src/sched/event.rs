@@ -32,6 +32,8 @@ pub(crate) enum Event {
     GenerationChanged { resource: ResourceId, len: Option<u64> },
     /// Stored bytes are gone.
     Shrunk { resource: ResourceId, range: ByteRange },
+    /// Bytes are stored that no fetch has brought: another engine did. Readers of them are awake only afterwards.
+    Brought { resource: ResourceId, range: ByteRange },
     /// Only so much of the resource can be kept from now on; `None`: as much as there is room for, again.
     Confined { resource: ResourceId, to: Option<Confined> },
     /// Of this resource, and of all others of which that was said, no more than so many bytes are to be kept; `None`: as

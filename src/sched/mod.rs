@@ -9,6 +9,7 @@
 //! | `on_reader`, `on_fetch`, `on_resource`, `on_tick` | what each event changes |
 //! | `plan`, `size` | which ranges are wanted now; the only place that invents ranges |
 //! | `whole` | the same for a server without ranges |
+//! | `brought` | what another engine stores meanwhile |
 //! | `confine` | what is not wanted while little can be kept |
 //! | `bound`, `shed` | what of a resource goes that is larger than its room |
 //! | `queue`, `priority` | in which order; the only door to `StartFetch` |
@@ -30,6 +31,7 @@
 mod admit;
 mod aside;
 mod bound;
+mod brought;
 mod budget;
 mod check;
 mod confine;
@@ -160,6 +162,7 @@ impl Scheduler {
                 self.on_generation_changed(resource, len, out);
             }
             Event::Shrunk { resource, range } => self.on_shrunk(resource, range),
+            Event::Brought { resource, range } => self.on_brought(resource, range, out),
             Event::Confined { resource, to } => self.on_confined(resource, to, out),
             Event::Bounded { resource, to } => self.on_bounded(resource, to),
             Event::Shed { resource } => self.on_shed(resource),

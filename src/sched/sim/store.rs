@@ -106,6 +106,16 @@ impl<P: Policy> Sim<P> {
         self.tell(Event::Shrunk { resource: ResourceId(1), range });
     }
 
+    /// Bytes of the first resource are stored that no fetch brought.
+    pub(crate) fn bring(&mut self, range: ByteRange) {
+        let resource = ResourceId(1);
+        let Some(store) = self.stores.get_mut(&resource) else { return };
+        let range = range.until(store.len);
+        store.store(range);
+        self.tell(Event::Brought { resource, range });
+        self.wake(resource);
+    }
+
     /// What the scheduler gave up is gone.
     pub(super) fn shed(&mut self, resource: ResourceId, ranges: Vec<ByteRange>) {
         for range in ranges {

@@ -193,6 +193,7 @@ impl World {
                 let to = (self.choices.below(2) == 0).then_some(Confined { window, error });
                 self.sim.tell(Event::Confined { resource, to });
             }
+            8 => self.sim.bring(ByteRange::at(start, self.choices.below(4 * MIB)).until(LEN)),
             _ if self.fills.len() < 2 => {
                 let range = ByteRange::at(start, self.choices.below(8 * MIB)).until(LEN);
                 if !range.is_empty() && !self.sim.has(range) {

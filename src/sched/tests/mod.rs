@@ -2,6 +2,7 @@
 
 mod blocked;
 mod bounding;
+mod bringing;
 mod cells;
 mod closing;
 mod confining;

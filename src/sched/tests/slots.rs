@@ -202,6 +202,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("admit", include_str!("../admit.rs")),
     ("aside", include_str!("../aside.rs")),
     ("bound", include_str!("../bound.rs")),
+    ("brought", include_str!("../brought.rs")),
     ("budget", include_str!("../budget.rs")),
     ("check", include_str!("../check.rs")),
     ("confine", include_str!("../confine.rs")),

@@ -23,7 +23,7 @@ pub enum SessionEvent {
         /// Length of the resource.
         len: u64,
     },
-    /// A request was sent.
+    /// A request is sent, unless another engine has stored its bytes in the last moment.
     FetchStarted {
         /// First byte asked for.
         start: u64,

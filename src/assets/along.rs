@@ -5,7 +5,8 @@
 //! log, or by another log in its place. So every read looks at the log *after* it has the bytes, and throws them
 //! away if it says that they go. The bytes cannot have gone, or become others, before the log said so.
 //!
-//! Only what a barrier had proven when this began is read. What came after it may still be taken back by a failed sync.
+//! Only what a barrier has proven is read: what comes after it may still be taken back by a failed sync. What the holder
+//! proves later is found by looking at the log again ([`Along::follow`]); nobody tells, and nobody looks unless asked.
 //!
 //! Nothing of the holder's is changed; what this one receives itself goes to a file without a name.
 
@@ -20,6 +21,7 @@ use super::layout::{Kind, is_there};
 use super::lease::{MAX_LOG, Recovered, summary};
 use super::lock::is_at;
 use super::log::{Header, RECORD_LEN, Record};
+use super::proofs::Proofs;
 use super::recovery::recover;
 use crate::byte_range::ByteRange;
 use crate::storage::backend::Blob;
@@ -48,8 +50,9 @@ pub(crate) struct Along {
 struct Known {
     /// Those that are read from it.
     theirs: Extents,
-    /// Those that are no longer there, whether they were in `theirs` or not.
-    gone: Extents,
+    /// What the log says since this began. Bytes that it took away are never read again, though they may have come again:
+    /// a read that began before they went could not tell.
+    proofs: Proofs,
     /// Whether nothing of it counts any more.
     void: bool,
     /// Where the log goes on.
@@ -83,15 +86,15 @@ impl AssetStore {
         let mut recovery = recover(&bytes, data.metadata().ok()?.len(), None)?;
         recovery.suspect.clear();
         let found = summary(&recovery);
-        if header.key != key.hash() || found.covered.is_empty() {
+        // Where nothing strong tells versions apart, stored bytes are compared with the origin's before others are put
+        // beside them; later there may be others already.
+        let may_follow = header.validator.if_range().is_some();
+        if header.key != key.hash() || (found.covered.is_empty() && !may_follow) {
             return None;
         }
-        let known = Known {
-            theirs: found.covered.iter().copied().collect(),
-            gone: Extents::default(),
-            void: false,
-            end: recovery.log_len as u64,
-        };
+        let (theirs, end) = (found.covered.iter().copied().collect(), recovery.log_len);
+        let proofs = Proofs::after(bytes.get(head..end)?, header.epoch);
+        let known = Known { theirs, proofs, void: false, end: end as u64 };
         let disk = self.inner.layout.disk_handle();
         let (epoch, head, path) = (header.epoch, head as u64, paths.map);
         Some(Along { disk, data, log, path, epoch, head, known: Mutex::new(known), found })
@@ -102,6 +105,28 @@ impl Along {
     /// What there is.
     pub(crate) fn found(&self) -> &Recovered {
         &self.found
+    }
+
+    /// Looks what the holder has proven since the last time, and gives what of that is `missing` here: from now on it is read
+    /// from there. The length as well, if the log tells it. Blocks for the disk, little.
+    pub(crate) fn follow(
+        &self,
+        missing: impl FnMut(ByteRange) -> Vec<ByteRange>,
+    ) -> (Vec<ByteRange>, Option<u64>) {
+        let mut known = self.known.lock();
+        self.look(&mut known);
+        let data_len = self.data.metadata().map_or(0, |meta| meta.len());
+        if known.void {
+            return (Vec::new(), None);
+        }
+        let len = known.proofs.len;
+        let end = len.map_or(data_len, |len| len.min(data_len));
+        let fresh = known.proofs.take_fresh().into_iter().map(|range| range.until(end));
+        let mut wanted: Extents = fresh.flat_map(missing).collect();
+        known.proofs.gone.to_vec().into_iter().for_each(|range| wanted.remove(range));
+        let wanted = wanted.to_vec();
+        wanted.iter().for_each(|range| known.theirs.insert(*range));
+        (wanted, len)
     }
 
     /// The holder's bytes where it has them, and those of `file`, which is open for reading and writing, where not.
@@ -117,7 +142,7 @@ impl Along {
         if known.void {
             return all.collect();
         }
-        let gone = known.gone.to_vec();
+        let gone = known.proofs.gone.to_vec();
         let both = |range: ByteRange| gone.iter().map(move |hole| range.intersect(*hole));
         all.flat_map(both).filter(|range| !range.is_empty()).collect()
     }
@@ -130,15 +155,20 @@ impl Along {
     /// Whether the holder has not said by now that bytes of `range` go.
     pub(super) fn still_has(&self, range: ByteRange) -> bool {
         let mut known = self.known.lock();
+        self.look(&mut known);
+        !known.void && !known.proofs.gone.overlaps(range)
+    }
+
+    /// Looks whether the log still counts, and what it says.
+    fn look(&self, known: &mut Known) {
         let is_short = || self.log.metadata().is_ok_and(|meta| meta.len() < self.head);
         known.void = known.void || !is_at(&self.log, &self.path) || is_short();
         if !known.void
-            && let Err(error) = self.read_on(&mut known)
+            && let Err(error) = self.read_on(known)
         {
             tracing::debug!(%error, "a log that is read along cannot be read");
             known.void = true;
         }
-        !known.void && !known.gone.overlaps(range)
     }
 
     /// Looks at what the log says since the last time. What is being written just now is not read yet: before it is
@@ -148,10 +178,9 @@ impl Along {
         loop {
             let n = self.disk.read_at(&self.log, known.end, &mut buf)?;
             for bytes in buf[..n].as_chunks::<RECORD_LEN>().0 {
-                match Record::decode(bytes, self.epoch) {
-                    Some(Record::Punch { range, .. }) => known.gone.insert(range),
-                    Some(_) => {}
-                    None => return Ok(()),
+                let Some(record) = Record::decode(bytes, self.epoch) else { return Ok(()) };
+                if !known.proofs.take(record) {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "records out of order"));
                 }
                 known.end += RECORD_LEN as u64;
             }

@@ -27,6 +27,7 @@ mod log;
 pub(crate) mod log_fuzz;
 mod logfile;
 mod objects;
+mod proofs;
 mod recovery;
 mod room;
 mod runs;

@@ -8,12 +8,15 @@ mod evict;
 mod export;
 #[cfg(unix)]
 mod faults;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod following;
 mod journal;
 mod layout;
 mod lease;
 mod objects;
 #[cfg(unix)]
 mod power;
+mod proofs;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod punch;
 mod room;

@@ -17,6 +17,7 @@ use crate::byte_range::ByteRange;
 use crate::connection::ConnectionUse;
 use crate::engine::compare::Compare;
 use crate::engine::end_check;
+use crate::engine::follow::unless_brought;
 use crate::engine::names;
 use crate::engine::resource::{Info, OpenState, Resource};
 use crate::engine::shared::Shared;
@@ -86,6 +87,7 @@ pub(crate) fn run(
         let (clock, span) = (shared.clock, Span::current());
         let began = clock.now();
         let generation = resource.info().generation;
+        let (engine, known) = (shared.clone(), resource.clone());
         let mut fetch = Fetch {
             began,
             received_bytes: 0,
@@ -96,7 +98,8 @@ pub(crate) fn run(
             paused,
             received: None,
         };
-        let outcome = match stop.receiving.run_until_cancelled(fetch.transfer()).await {
+        let transfer = unless_brought(&engine, &known, order.range.start, fetch.transfer());
+        let outcome = match stop.receiving.run_until_cancelled(transfer).await.flatten() {
             Some(Ok(())) => FetchOutcome::Complete,
             Some(Err(failure)) => FetchOutcome::Failed(failure),
             None => {

@@ -8,6 +8,7 @@ mod compare;
 mod driver;
 mod end_check;
 mod fetch;
+mod follow;
 mod names;
 pub(crate) mod open;
 pub(crate) mod reader_state;

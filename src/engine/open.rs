@@ -150,11 +150,11 @@ async fn open_http(
     }
     let origin = shared.origin_of(&url);
     let id = shared.names.resource();
-    let info = found.info();
+    let (info, along) = (found.info(), found.reads_along());
     let mut resource = Resource::new(id, Some(key), origin, found.bytes, target, info);
     resource.stored = found.journal.is_some();
     // What is read along takes no room.
-    resource.bounded = !found.pinned && found.along.is_none();
+    resource.bounded = !found.pinned && !along;
     resource.along = found.along;
     let resource = Arc::new(resource);
     if let Some((error, _)) = &found.refused {
@@ -217,7 +217,7 @@ impl Found {
             Err(Error::Storage(error)) if !offline => Ok(Self::beside(store, key, Some(error))),
             Err(error) => {
                 let found = Self::beside(store, key, None);
-                let is_told = found.along.is_some() || store.is_unknown(key);
+                let is_told = found.reads_along() || store.is_unknown(key);
                 if is_told { Ok(found) } else { Err(error) }
             }
         }
@@ -262,6 +262,11 @@ impl Found {
         let recovered = Recovered::default();
         let (journal, refused, along) = (None, None, None);
         Self { bytes, recovered, journal, refused, along, pinned: false }
+    }
+
+    /// Whether somebody else has bytes of it.
+    fn reads_along(&self) -> bool {
+        self.along.as_ref().is_some_and(|along| !along.found().covered.is_empty())
     }
 
     /// Whether the asset will be stored and nothing of it is yet.

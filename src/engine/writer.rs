@@ -8,6 +8,7 @@
 //! must not keep a blocked reader from the bytes that have just come. What happens while a disk refuses
 //! is in `trouble`, how stored bytes are given back to it in `shed`.
 
+mod follow;
 mod shed;
 mod trouble;
 
@@ -27,6 +28,7 @@ use crate::sched::{Event, FetchOutcome};
 use crate::storage::{Cut, Landed, WriteError};
 use crate::sync::{Arc, Ordering};
 use crate::time::Micros;
+pub(crate) use follow::Then;
 use trouble::{Refused, Trouble};
 
 /// Most jobs handled before a look at what is due.
@@ -62,6 +64,8 @@ pub(crate) enum Job {
     Unreadable { resource: Arc<Resource>, range: ByteRange, error: StorageError },
     /// Give these stored bytes back to the disk.
     Shed { resource: ResourceId, ranges: Vec<ByteRange> },
+    /// See what another engine has stored of it meanwhile.
+    Follow { resource: Arc<Resource>, then: Then },
     /// A barrier was synced, or failed to be.
     BarrierSynced { resource: ResourceId, synced: SyncedBarrier },
     /// Close everything and end.
@@ -210,6 +214,7 @@ impl Writer {
             Job::Close { resource, discard, done } => self.close(resource, discard, done),
             Job::Unreadable { resource, range, error } => self.unreadable(&resource, range, error),
             Job::Shed { resource, ranges } => self.shed(resource, ranges),
+            Job::Follow { resource, then } => self.follow(&resource, then),
             Job::BarrierSynced { resource, synced } => self.barrier_synced(resource, synced),
             Job::Shutdown => return false,
         }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use crate::byte_range::ByteRange;
 use crate::engine::reader_state::ReaderState;
 use crate::engine::shared::Command;
-use crate::engine::writer::Job;
+use crate::engine::writer::{Job, Then};
 use crate::error::{Error, StorageError};
 use crate::ids::DemandId;
 use crate::observe::{Outcome, Waiting};
@@ -259,12 +259,16 @@ impl Cursor {
         self.begin_wait();
         let engine = &self.session.engine().shared;
         self.expected = Some(self.position);
-        engine.sched(Event::Demand {
-            reader: self.shared.id,
-            demand,
-            range: ByteRange::at(self.position, wanted as u64),
-            urgency: Urgency::Blocked,
-        });
+        let (reader, range) = (self.shared.id, ByteRange::at(self.position, wanted as u64));
+        let asked = Event::Demand { reader, demand, range, urgency: Urgency::Blocked };
+        let resource = &self.session.resource;
+        if resource.along.is_some() && engine.net.is_none() {
+            // No request is going to look whether another engine has it by now.
+            let (resource, then) = (resource.clone(), Then::Sched(asked));
+            let _ = engine.job(Job::Follow { resource, then });
+        } else {
+            engine.sched(asked);
+        }
         // Counted once it is told: whoever sees the count knows that the wait has begun.
         self.shared.waits.fetch_add(1, Ordering::Release);
         demanded

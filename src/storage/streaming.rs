@@ -142,6 +142,15 @@ impl StreamingResource {
         wrote.map(|()| landed).map_err(WriteError::Disk)
     }
 
+    /// Covers `range` of `generation`, whose bytes the backend has by other ways than a write, then calls `first`, then wakes
+    /// who waited for them. Nothing if that generation is over; nothing past the length. Only the writer's thread does this.
+    pub(crate) fn bring(&self, generation: u64, range: ByteRange, first: impl FnOnce(&Landed)) {
+        let range = self.len().map_or(range, |len| range.until(len));
+        if let Ok(begun) = self.gate.begin_write(range, generation) {
+            self.gate.end_write(begun, true, first);
+        }
+    }
+
     /// Memory that held bytes take, in bytes.
     pub(crate) fn held(&self) -> u64 {
         self.held.allocated()
@@ -276,6 +285,11 @@ impl StreamingResource {
     /// How many bytes are there.
     pub(crate) fn covered_bytes(&self) -> u64 {
         self.gate.ask(|state| state.coverage.bytes())
+    }
+
+    /// Whether the byte at `offset` is there.
+    pub(crate) fn covers(&self, offset: u64) -> bool {
+        self.gate.ask(|state| state.coverage.covers(ByteRange::at(offset, 1)))
     }
 
     /// What of `range`, as far as the length goes, is not there.

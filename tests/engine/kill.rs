@@ -165,3 +165,28 @@ fn a7_what_another_process_has_proven_costs_no_request() {
     check_at(&mut reader, 5 * MIB, MIB as usize);
     assert_eq!(check_to_end(&mut reader), LEN - 6 * MIB);
 }
+
+/// A7: what another process receives and proves later is read from the store as well.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn a7_what_another_process_receives_later_costs_no_request() {
+    let (origin, dir) = (origin(LEN), tempfile::tempdir().unwrap());
+    let (gate, later) = (Gate::new(), Gate::new());
+    origin.rule("/file", Rule::gate_head(&gate).covering(6 * MIB).once());
+    origin.rule("/file", Rule::gate_head(&later).covering(14 * MIB).once());
+    let mut child = command(dir.path(), &origin).env(PROVING, "1").spawn().unwrap();
+    until_read(&mut child, 5 * MIB);
+    gate.wait_arrived(1);
+    let engine = engine_in(dir.path(), frugal());
+    let session = crate::along::beside(&engine, &origin, 5 * MIB);
+    gate.open();
+    later.wait_arrived(1);
+    crate::along::until_proven(dir.path(), &origin, 10 * MIB);
+    let requests = origin.log().len();
+    let mut reader = session.reader();
+    check_at(&mut reader, 0, 10 * MIB as usize);
+    assert_eq!((origin.log().len(), session.snapshot().requests), (requests, 0));
+    kill(child);
+    check_at(&mut reader, 5 * MIB, 5 * MIB as usize);
+    assert_eq!(origin.log().len(), requests);
+}

@@ -142,11 +142,21 @@ fn check(bench: &Bench, expects: &[Expect; ASSETS], died: bool, boot: u8) -> Res
     let folder = bench.path().join("cache/store");
     let store = AssetStore::open_on(system(), Some([boot; 16]), &folder, &bench.config);
     for (asset, expect) in expects.iter().enumerate() {
+        let path = store.inner.layout.asset(&name(asset)).data;
+        if let Some(along) = store.look_along(&name(asset)) {
+            // Somebody holds it, for all that this one knows.
+            let data = std::fs::read(&path).unwrap_or_default();
+            served(along.found(), &data, asset, expect, false)
+                .map_err(|why| format!("asset {asset}, read along: {why}; {:?}", along.found()))?;
+            let (news, _) = along.follow(|range| vec![range]);
+            if !news.is_empty() {
+                return Err(format!("asset {asset}: {news:?} is news in a log that nobody writes"));
+            }
+        }
         let lease = match store.acquire(&name(asset), false) {
             Ok(Acquired::Held(lease)) => lease,
             other => return Err(format!("asset {asset}: {other:?}")),
         };
-        let path = store.inner.layout.asset(&name(asset)).data;
         let data = std::fs::read(path).unwrap_or_default();
         served(&lease.recovered, &data, asset, expect, died)
             .map_err(|why| format!("asset {asset}: {why}; found {:?}", lease.recovered))?;

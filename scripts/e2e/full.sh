@@ -43,7 +43,7 @@ agrees() {
 
 more_players() {
     require_tools cvlc gst-launch-1.0 setpriv || return 0
-    local container file address urls=()
+    local container file reference address urls=()
     mkdir -p "$dir/vlc"
     chmod 777 "$dir/vlc"
     for container in $CONTAINERS; do urls+=("$nginx/clips/clip.$container"); done
@@ -52,7 +52,10 @@ more_players() {
         step "VLC and GStreamer: clip.$container"
         file=$dir/www/clips/clip.$container
         address=$(address_of "clip.$container")
-        agrees GStreamer gst_frames "$address" "file://$file"
+        # From any server its oggdemux gives 80 samples more at the end than from a file.
+        reference=file://$file
+        [ "$container" != ogg ] || reference=$nginx/clips/clip.ogg
+        agrees GStreamer gst_frames "$address" "$reference"
         agrees VLC vlc_frames "$address" "$file"
         # Its dump of the file, since it leaves a leading ID3 tag out.
         agrees "VLC's dump" vlc_bytes "$address" "$file"

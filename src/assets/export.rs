@@ -27,6 +27,9 @@ use crate::byte_range::ByteRange;
 use crate::error::{Error, StorageError};
 use crate::storage::platform;
 
+/// Copied at once, so that a display moves.
+const STEP: u64 = 16 << 20;
+
 /// What [`AssetStore::export`] does with a file that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -124,10 +127,26 @@ impl AssetStore {
         path: &Path,
         if_exists: IfExists,
     ) -> Result<Exported, ExportError> {
+        self.export_with_progress(key, path, if_exists, |_, _| {})
+    }
+
+    /// The same, for displays: `tell` is given how many bytes are copied, and of how many, about every 16 MiB and at the end.
+    /// The bytes are checked after that.
+    ///
+    /// # Errors
+    ///
+    /// As [`export`](Self::export).
+    pub fn export_with_progress(
+        &self,
+        key: &AssetKey,
+        path: &Path,
+        if_exists: IfExists,
+        mut tell: impl FnMut(u64, u64),
+    ) -> Result<Exported, ExportError> {
         let target = Target::new(path, if_exists)?;
-        match self.export_asset(key, &target)? {
+        match self.export_asset(key, &target, &mut tell)? {
             Some(exported) => Ok(exported),
-            None => self.export_object(key, &target),
+            None => self.export_object(key, &target, &mut tell),
         }
     }
 
@@ -136,6 +155,7 @@ impl AssetStore {
         &self,
         key: &AssetKey,
         target: &Target,
+        tell: &mut dyn FnMut(u64, u64),
     ) -> Result<Option<Exported>, ExportError> {
         let paths = self.inner.layout.asset(key);
         if is_there(&paths.folder, Kind::Folder)?.is_none() {
@@ -151,8 +171,17 @@ impl AssetStore {
         let data = File::open(&place.paths.data)
             .map_err(|error| StorageError::new("opening a file", error).at(&place.paths.data))?;
         let mut file = target.beside()?;
-        let copied = io::copy(&mut data.take(len), file.as_file_mut());
-        let copied = copied.map_err(|error| target.failed(error))?;
+        let mut copied = 0;
+        while copied < len {
+            let step = STEP.min(len - copied);
+            let moved = io::copy(&mut (&data).take(step), file.as_file_mut());
+            let moved = moved.map_err(|error| target.failed(error))?;
+            copied += moved;
+            tell(copied, len);
+            if moved < step {
+                break;
+            }
+        }
         if copied < len {
             return Err(ExportError::Damaged { ranges: std::iter::once(copied..len).collect() });
         }
@@ -165,7 +194,12 @@ impl AssetStore {
         Ok(Some(Exported { len, unchecked: scrub.unchecked().bytes() }))
     }
 
-    fn export_object(&self, key: &AssetKey, target: &Target) -> Result<Exported, ExportError> {
+    fn export_object(
+        &self,
+        key: &AssetKey,
+        target: &Target,
+        tell: &mut dyn FnMut(u64, u64),
+    ) -> Result<Exported, ExportError> {
         let Some(mut reading) = self.objects().open(key)? else { return Err(ExportError::Absent) };
         let fail = |error| StorageError::new("reading a stored object", error);
         let (mut file, mut buf, mut len) = (target.beside()?, vec![0; PIECE], 0);
@@ -177,6 +211,7 @@ impl AssetStore {
             file.write_all(bytes).map_err(|error| target.failed(error))?;
             len += bytes.len() as u64;
         }
+        tell(len, len);
         let file_len = reading.file_len;
         if !reading.finish().map_err(fail)? {
             return Err(ExportError::Damaged { ranges: std::iter::once(0..file_len).collect() });

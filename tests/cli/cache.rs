@@ -98,6 +98,8 @@ fn a9_an_export_is_the_whole_resource_or_no_file() {
     export(&["-o", "copy", "--force"]).fine();
     desk.check_file("copy");
     assert_eq!(desk.files(), ["copy", "film.bin", "store"]);
+    let quiet = export(&["-o", "copy", "--force", "--quiet"]).fine();
+    assert_eq!((quiet.out.len(), quiet.err.as_str()), (0, ""));
     let told = export(&["-o", "again", "--json"]).fine().json();
     assert_eq!((&told["len_bytes"], &told["unchecked_bytes"]), (&desk.len.into(), &0.into()));
     desk.check_file("again");

@@ -49,6 +49,18 @@ fn a9_a_complete_asset_becomes_a_plain_file() {
 }
 
 #[test]
+fn a9_an_export_tells_how_far_it_is() {
+    let (bench, out) = (Bench::new(), Out::new());
+    let store = stored(&bench, &[(0, 1000)]);
+    let mut told = Vec::new();
+    let refuse = IfExists::Refuse;
+    let done = store.export_with_progress(&key("film"), &out.file(), refuse, |done, of| {
+        told.push((done, of));
+    });
+    assert_eq!((done.expect("exported").len, told), (1000, vec![(1000, 1000)]));
+}
+
+#[test]
 fn a9_an_incomplete_asset_is_refused_with_what_is_missing() {
     let (bench, out) = (Bench::new(), Out::new());
     let store = stored(&bench, &[(100, 400), (500, 900)]);

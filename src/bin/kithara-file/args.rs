@@ -215,6 +215,9 @@ pub(crate) enum CacheCommand {
         /// Replace the file if it is there.
         #[arg(long)]
         force: bool,
+        /// No progress and no remarks.
+        #[arg(short, long)]
+        quiet: bool,
     },
     /// Remove one resource, pinned or not.
     Rm {

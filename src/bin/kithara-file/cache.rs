@@ -40,8 +40,9 @@ pub(crate) fn run(args: Cache) -> Result<(), Failure> {
         CacheCommand::Verify { keys, all: _, repair } => {
             verify::run(&store, &keys, repair, args.json)
         }
-        CacheCommand::Export { key, output, force } => {
-            export::run(&store, &key, &output, force, args.json)
+        CacheCommand::Export { key, output, force, quiet } => {
+            let how = export::How { force, quiet, json: args.json };
+            export::run(&store, &key, &output, how)
         }
         CacheCommand::Rm { key } => remove(&store, &key, args.json),
         CacheCommand::Gc { .. } => collect(&store, args.json),

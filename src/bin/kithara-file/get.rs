@@ -139,7 +139,11 @@ impl Download {
         let reader = session.reader();
         let advice = self.kept.advice();
         let mut copy = tokio::task::spawn_blocking(move || copy(reader, output, advice));
-        let mut progress = Progress::new(self.quiet, session.snapshot().covered_bytes());
+        let at_start = session.snapshot().covered_bytes();
+        if at_start > 0 && !self.quiet && !matches!(self.kept, Kept::NoNeed) {
+            remark(&format!("{} of it were stored before", HumanBytes(at_start)));
+        }
+        let mut progress = Progress::new(self.quiet, at_start);
         let mut look = tokio::time::interval(LOOK_EVERY);
         let copied = loop {
             tokio::select! {

@@ -7,25 +7,36 @@ use kithara_file::{AssetStore, ExportError, IfExists};
 
 use super::{find, json, unknown};
 use crate::failure::Failure;
+use crate::progress::Progress;
 use crate::say;
 
+/// What the user said besides.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How {
+    pub(super) force: bool,
+    pub(super) quiet: bool,
+    pub(super) json: bool,
+}
+
 /// Writes what `named` means to `path`.
-pub(super) fn run(
-    store: &AssetStore,
-    named: &str,
-    path: &Path,
-    force: bool,
-    as_json: bool,
-) -> Result<(), Failure> {
+pub(super) fn run(store: &AssetStore, named: &str, path: &Path, how: How) -> Result<(), Failure> {
     if path == Path::new("-") {
         return Err(Failure::usage("an export is a file and cannot go to standard output")
             .advise("use `kithara-file get --offline -o - URL`"));
     }
     let key = find(store, &store.list()?, named)?;
     crate::output::sweep_beside(path);
-    let if_exists = if force { IfExists::Replace } else { IfExists::Refuse };
-    let done = store.export(&key, path, if_exists).map_err(|error| failure(store, error))?;
-    if as_json {
+    let if_exists = if how.force { IfExists::Replace } else { IfExists::Refuse };
+    let mut progress = Progress::new(how.quiet || how.json, 0);
+    let done = store.export_with_progress(&key, path, if_exists, |done, len| {
+        progress.at(done, Some(len));
+        if done == len {
+            progress.say("checking");
+        }
+    });
+    progress.finish();
+    let done = done.map_err(|error| failure(store, error))?;
+    if how.json {
         return say(&json(&serde_json::json!({
             "id": key.id(),
             "file": path.to_string_lossy(),
@@ -33,7 +44,10 @@ pub(super) fn run(
             "unchecked_bytes": done.unchecked,
         }))?);
     }
-    say(&format!("{}: {}\n", path.display(), HumanBytes(done.len)))
+    match how.quiet {
+        true => Ok(()),
+        false => say(&format!("{}: {}\n", path.display(), HumanBytes(done.len))),
+    }
 }
 
 fn failure(store: &AssetStore, error: ExportError) -> Failure {

@@ -13,6 +13,8 @@ mod cases;
 mod clients;
 #[path = "serve/conformance.rs"]
 mod conformance;
+#[path = "serve/folder.rs"]
+mod folder;
 #[path = "serve/guarding.rs"]
 mod guarding;
 #[path = "serve/page.rs"]

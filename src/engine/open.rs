@@ -5,6 +5,7 @@
 
 use std::collections::hash_map;
 use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
@@ -68,7 +69,9 @@ pub(crate) async fn open(shared: &Arc<Shared>, source: Source) -> Result<Hold, E
         let shared = shared.clone();
         async move {
             match source.place.clone() {
-                Place::File(path) => Ok((open_file(shared, path).await?, None)),
+                Place::File(path) => {
+                    Ok((open_file(shared, path, source.without_links).await?, None))
+                }
                 Place::Http(url) => open_http(shared, url, source).await,
             }
         }
@@ -81,13 +84,17 @@ pub(crate) async fn open(shared: &Arc<Shared>, source: Source) -> Result<Hold, E
 }
 
 /// E8: a local file is a resource that is all there, read in place.
-async fn open_file(shared: Arc<Shared>, path: std::path::PathBuf) -> Result<Hold, Error> {
+async fn open_file(shared: Arc<Shared>, path: PathBuf, without_links: bool) -> Result<Hold, Error> {
     let opening = move || {
         let failed = |source| StorageError::new("opening the file", source).at(&path);
         let file = File::open(&path).map_err(failed)?;
         let meta = file.metadata().map_err(failed)?;
         if !meta.is_file() {
             return Err(Error::invalid("path", format!("{} is not a file", path.display())));
+        }
+        if without_links && !is_where_it_says(&path, &meta) {
+            let why = "there is another file by now, or a link on the way";
+            return Err(failed(std::io::Error::new(std::io::ErrorKind::NotFound, why)).into());
         }
         Ok((file, meta.len(), validator_of(&meta)))
     };
@@ -101,6 +108,24 @@ async fn open_file(shared: Arc<Shared>, path: std::path::PathBuf) -> Result<Hold
     let resource = Arc::new(resource);
     register(&shared, &resource)?;
     Ok(Hold { shared, resource })
+}
+
+/// Whether the file that was opened is the one at `path`, and no link led to it.
+fn is_where_it_says(path: &Path, opened: &std::fs::Metadata) -> bool {
+    let Ok(there) = path.symlink_metadata() else { return false };
+    path.canonicalize().is_ok_and(|real| real == path) && is_same_file(&there, opened)
+}
+
+#[cfg(unix)]
+fn is_same_file(one: &std::fs::Metadata, other: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// As far as std tells: a file, of one length and one time of change.
+#[cfg(not(unix))]
+fn is_same_file(one: &std::fs::Metadata, other: &std::fs::Metadata) -> bool {
+    one.is_file() && one.len() == other.len() && one.modified().ok() == other.modified().ok()
 }
 
 /// What tells a file from what it was before: its length and its time of change, as web servers have it.

@@ -28,6 +28,8 @@ pub struct Source {
     headers: Vec<BoundHeader>,
     provider: Option<UrlProvider>,
     pub(crate) key: Option<AssetKey>,
+    /// Whether a file must be where its path says, without a link on the way.
+    pub(crate) without_links: bool,
 }
 
 /// Where the bytes are.
@@ -71,13 +73,19 @@ impl Source {
                 return Err(Error::invalid("url", why));
             }
         };
-        Ok(Self { place, headers: Vec::new(), provider: None, key: None })
+        Ok(Self { place, headers: Vec::new(), provider: None, key: None, without_links: false })
     }
 
     /// A local file: the same session, without network and without a copy.
     pub fn path(path: impl Into<PathBuf>) -> Self {
         let place = Place::File(path.into());
-        Self { place, headers: Vec::new(), provider: None, key: None }
+        Self { place, headers: Vec::new(), provider: None, key: None, without_links: false }
+    }
+
+    /// The same for a file that is opened only if no part of `path`, which is canonical, is a link by then.
+    #[cfg(feature = "serve")]
+    pub(crate) fn path_without_links(path: PathBuf) -> Self {
+        Self { without_links: true, ..Self::path(path) }
     }
 
     /// Adds a request header. It is sent to the source's own origin only, never to another one that a

@@ -1,5 +1,7 @@
 //! [`Catalog`]: what is served, and [`Media`]: one of it.
 
+use std::path::Path;
+
 use url::Url;
 
 use super::allow::Allowed;
@@ -86,6 +88,23 @@ impl Catalog {
         let source = source.into_source()?;
         let entry = self.shared.list.lock().add(&self.shared, source, None);
         Ok(self.media(entry))
+    }
+
+    /// Serves each media file below `folder` under its name, as [`add`](Self::add) does: known by its extension, at most 1000,
+    /// in the order of their paths. Links are not followed, also not one that takes a file's place later; names
+    /// that begin with a dot are left out. What comes into the folder later is not served. Blocks on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError::Folder`] if the folder cannot be read, or has more of them; nothing is added then.
+    pub fn add_folder(&self, folder: &Path) -> Result<Vec<Media>, ServeError> {
+        let failed =
+            |source| ServeError::Folder { path: folder.to_owned(), source: Arc::new(source) };
+        let found = super::folder::media_below(folder).map_err(failed)?;
+        let mut list = self.shared.list.lock();
+        let sources = found.into_iter().map(Source::path_without_links);
+        let entries = sources.map(|source| list.add(&self.shared, source, None));
+        Ok(entries.map(|entry| self.media(entry)).collect())
     }
 
     /// Serves it no longer, and ends its session: answers under way break off. Returns whether it was there.

@@ -1,6 +1,7 @@
 //! [`ServeError`]: why there is no server, or why a medium is not served.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::Error;
@@ -31,6 +32,15 @@ pub enum ServeError {
     Public {
         /// The address.
         addr: SocketAddr,
+    },
+    /// The folder cannot be looked through, or has too many media files.
+    #[error("cannot serve the folder {}", path.display())]
+    Folder {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Arc<std::io::Error>,
     },
     /// The source cannot be opened.
     #[error(transparent)]

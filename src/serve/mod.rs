@@ -53,6 +53,7 @@ mod config;
 mod connections;
 mod entry;
 mod error;
+mod folder;
 mod guard;
 mod held;
 mod listen;

@@ -23,6 +23,12 @@ const BY_EXTENSION: [(&str, &str); 19] = [
     ("webm", "video/webm"),
 ];
 
+/// Whether a file of that name is one that players open.
+pub(super) fn is_media(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    extension.is_some_and(|extension| BY_EXTENSION.iter().any(|(known, _)| *known == extension))
+}
+
 /// The type to serve as: what the origin said, unless that is nothing or a page, which nobody may make a browser
 /// run under this server's name.
 pub(super) fn of(told: Option<&str>, name: &str) -> String {

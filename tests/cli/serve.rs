@@ -74,3 +74,19 @@ fn serve_says_what_it_cannot_do() {
     let port = taken.local_addr().unwrap().port().to_string();
     desk.run(&["serve", &desk.url(), "--port", &port]).failed(1, &["--port"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn serve_gives_each_media_file_of_a_folder_an_address() {
+    let desk = Desk::new(1000);
+    std::fs::create_dir_all(desk.path("films/old")).unwrap();
+    for name in ["films/new.mp4", "films/old/one.mkv", "films/.hidden.mp4", "films/notes.txt"] {
+        std::fs::write(desk.path(name), name).unwrap();
+    }
+    let mut child = desk.start(&["serve", "films"]);
+    let addresses = addresses(&mut child, 2);
+    assert!(addresses[0].ends_with("/new.mp4") && addresses[1].ends_with("/one.mkv"));
+    assert_eq!(get(&addresses[1], "").1, b"films/old/one.mkv");
+    interrupt(&child);
+    Ended::of(child.wait_with_output().unwrap()).fine();
+}

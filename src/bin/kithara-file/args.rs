@@ -135,8 +135,8 @@ pub(crate) struct Watch {
 /// store. Ctrl-C ends it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
-    /// http:, https: or file: URLs.
-    #[arg(value_name = "URL", required_unless_present = "allow")]
+    /// http:, https: or file: URLs, files, or folders: of those each media file below.
+    #[arg(value_name = "URL|DIR", required_unless_present = "allow")]
     pub(crate) urls: Vec<String>,
     /// Port to listen at; 0 takes any that is free.
     #[arg(short, long, value_name = "N", default_value_t = 0)]

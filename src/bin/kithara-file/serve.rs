@@ -1,6 +1,7 @@
 //! `serve`: gives every other player the engine, through a local URL.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use kithara_file::serve::{Catalog, Media, ServeConfig, ServeError, Server};
 use kithara_file::{CancellationToken, Config, Engine, OnChange};
@@ -26,15 +27,31 @@ pub(crate) async fn run(args: Serve, stop: CancellationToken) -> Result<(), Fail
     (fetch.demand_min, fetch.demand_max, fetch.segment_max) = (PORTION, PORTION, PORTION);
     let engine = Engine::builder().config(config).offline(args.offline).store_dir(&dir).build()?;
     let catalog = Catalog::new(engine, args.config()?)?;
-    let mut all = Vec::new();
-    for url in &args.urls {
-        let from =
-            From { url: url.clone(), headers: args.headers.clone(), key: None, attempts: None };
-        all.push(catalog.add(from.source()?)?);
+    let (mut all, mut opened) = (Vec::new(), Vec::new());
+    for place in &args.urls {
+        let path = Path::new(place);
+        if path.is_dir() {
+            // Opened when they are asked for: there may be more than a program may have open.
+            let found = catalog.add_folder(path)?;
+            if found.is_empty() {
+                remark(&format!("kithara-file: no media file is below {place}"));
+            }
+            all.extend(found);
+            continue;
+        }
+        let media = match path.is_file() {
+            true => catalog.add(path)?,
+            false => {
+                let (url, headers) = (place.clone(), args.headers.clone());
+                catalog.add(From { url, headers, key: None, attempts: None }.source()?)?
+            }
+        };
+        opened.push(media.clone());
+        all.push(media);
     }
     let server = Server::bind(&catalog, SocketAddr::new(args.host, args.port))?;
     announce(&server, &catalog, &all)?;
-    for media in all {
+    for media in opened {
         tokio::spawn(open(media));
     }
     server.run(stop).await;
@@ -92,6 +109,9 @@ impl std::convert::From<ServeError> for Failure {
             ServeError::Source(error) => error.into(),
             ServeError::Bind { .. } => {
                 Self::new(chain(&error)).advise("choose another --port, or 0 for any")
+            }
+            ServeError::Folder { .. } => {
+                Self::new(chain(&error)).advise("name a folder with fewer, or one that can be read")
             }
             _ => Self::usage(chain(&error)).advise("see --help"),
         }

@@ -51,6 +51,8 @@ struct Known {
     resource: ResourceId,
     /// `None` for the probe that opens the resource.
     shared: Option<Arc<ReaderState>>,
+    /// How often it was heard where the reader is.
+    heard: u64,
 }
 
 /// See the module.
@@ -63,6 +65,8 @@ pub(crate) struct Driver {
     /// What ends each spare connection, and whose it is.
     spares: BTreeMap<SpareId, (ResourceId, CancellationToken)>,
     actions: Vec<Action>,
+    /// Readers that are past a mark set just now, and where they are.
+    passed: Vec<(ReaderId, u64)>,
     touched: BTreeSet<ResourceId>,
     /// Failed for good after their last session went, whose `Close` is on its way: what is stored of them is void.
     void: BTreeSet<ResourceId>,
@@ -94,6 +98,7 @@ impl Driver {
             fetches: BTreeMap::new(),
             spares: BTreeMap::new(),
             actions: Vec::new(),
+            passed: Vec::new(),
             touched: BTreeSet::new(),
         }
     }
@@ -154,6 +159,9 @@ impl Driver {
         for action in std::mem::take(&mut self.actions) {
             self.perform(action);
         }
+        while let Some((reader, position)) = self.passed.pop() {
+            self.feed(Event::Moved { reader, position });
+        }
         debug_assert_eq!(self.started, self.scheduler.popped(), "a fetch that was not popped");
     }
 
@@ -198,6 +206,12 @@ impl Driver {
             Event::ReaderClosed { reader } => {
                 self.readers.remove(&reader);
                 self.feed(Event::ReaderClosed { reader });
+            }
+            Event::Moved { reader, .. } | Event::Demand { reader, .. } => {
+                if let Some(known) = self.readers.get_mut(&reader) {
+                    known.heard += 1;
+                }
+                self.feed(event);
             }
             Event::Written { fetch, range } => self.on_written(fetch, range),
             Event::FetchEnded { fetch, outcome } => self.on_fetch_ended(fetch, outcome),
@@ -255,7 +269,7 @@ impl Driver {
             return;
         }
         let reader = self.shared.names.reader();
-        self.readers.insert(reader, Known { resource: id, shared: None });
+        self.readers.insert(reader, Known { resource: id, shared: None, heard: 0 });
         self.feed(Event::ReaderOpened { resource: id, reader, position: 0 });
         let demand = DemandId(self.shared.names.demand.next());
         let range = ByteRange::at(0, 1);
@@ -273,7 +287,8 @@ impl Driver {
         }
         let id = reader.id;
         self.meter.reader(&reader);
-        self.readers.insert(id, Known { resource: resource.id, shared: Some(reader) });
+        let known = Known { resource: resource.id, shared: Some(reader), heard: 0 };
+        self.readers.insert(id, known);
         self.feed(Event::ReaderOpened { resource: resource.id, reader: id, position });
         self.close_probes(resource.id);
     }

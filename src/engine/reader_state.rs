@@ -5,7 +5,7 @@
 
 use crate::ids::ReaderId;
 use crate::storage::Nudger;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, fence};
 
 /// What others may see and set of a reader.
 #[derive(Debug)]
@@ -16,6 +16,10 @@ pub(crate) struct ReaderState {
     pub(crate) refill_at: AtomicU64,
     /// Where the cursor is.
     pub(crate) position: AtomicU64,
+    /// Where its last read ended.
+    read_to: AtomicU64,
+    /// How often it has told the scheduler where it is.
+    told: AtomicU64,
     /// Reads served without waiting.
     pub(crate) hits: AtomicU64,
     /// Reads that had to wait.
@@ -44,6 +48,8 @@ impl ReaderState {
             id,
             refill_at: AtomicU64::new(u64::MAX),
             position: AtomicU64::new(0),
+            read_to: AtomicU64::new(0),
+            told: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             waits: AtomicU64::new(0),
             bytes_read: AtomicU64::new(0),
@@ -51,6 +57,35 @@ impl ReaderState {
             orders: Mutex::default(),
             nudger,
         }
+    }
+
+    /// The reader is about to tell the scheduler where it is.
+    pub(crate) fn tells(&self) {
+        self.told.fetch_add(1, Ordering::Release);
+    }
+
+    /// The reader's last read ended at `position`; whether that is at or past the mark.
+    pub(crate) fn has_read(&self, position: u64) -> bool {
+        self.position.store(position, Ordering::Relaxed);
+        self.read_to.store(position, Ordering::Release);
+        // Either this sees a mark that is being set, or who sets it sees this.
+        fence(Ordering::SeqCst);
+        position >= self.refill_at.load(Ordering::Acquire)
+    }
+
+    /// Sets the mark. A reader may be past it and rest there, so that nobody would hear of it: then this gives its place, and
+    /// takes the mark away. Not if anything is on its way of what it told, of which `heard` was heard: that says where it
+    /// is, and is newer.
+    pub(crate) fn set_mark(&self, at: u64, heard: u64) -> Option<u64> {
+        self.refill_at.store(at, Ordering::Release);
+        fence(Ordering::SeqCst);
+        let position = self.read_to.load(Ordering::Acquire);
+        if position < at || self.told.load(Ordering::Acquire) != heard {
+            return None;
+        }
+        let (order, otherwise) = (Ordering::AcqRel, Ordering::Relaxed);
+        let taken = self.refill_at.compare_exchange(at, u64::MAX, order, otherwise);
+        taken.is_ok().then_some(position)
     }
 
     /// Ends the wait that is on, or the next one: the reader looks around then.
@@ -93,6 +128,29 @@ mod tests {
         let bytes = StreamingResource::new(Backend::memory());
         let id = ReaderId(1);
         ReaderState::new(id, bytes.waiter(id).nudger())
+    }
+
+    /// P4: a player that pauses right past a mark that is just being set.
+    #[test]
+    fn p4_a_mark_that_a_resting_reader_is_past_gives_its_place_at_once() {
+        let state = state();
+        assert!(!state.has_read(1000));
+        assert_eq!(state.set_mark(1001, 0), None, "it is not there yet");
+        assert!(state.has_read(1001));
+        assert_eq!(state.set_mark(900, 0), Some(1001));
+        assert_eq!(state.refill_at.load(Ordering::Relaxed), u64::MAX, "told once");
+        assert_eq!(state.set_mark(u64::MAX, 0), None);
+    }
+
+    /// What is under way is newer than what can be seen from there.
+    #[test]
+    fn p4_a_reader_that_is_just_telling_where_it_is_is_heard_and_not_guessed_at() {
+        let state = state();
+        assert!(!state.has_read(1000));
+        state.tells();
+        assert_eq!(state.set_mark(900, 0), None);
+        assert_eq!(state.refill_at.load(Ordering::Relaxed), 900);
+        assert_eq!(state.set_mark(900, 1), Some(1000));
     }
 
     /// E11: the reader's own seek takes over the place that was ordered, and leaves the interrupt to a read.

@@ -214,6 +214,7 @@ impl Cursor {
             let _ = self.shared.refill_at.compare_exchange(passed, never, order.0, order.1);
         }
         let (reader, position) = (self.shared.id, self.position);
+        self.shared.tells();
         self.session.engine().shared.sched(Event::Moved { reader, position });
     }
 
@@ -231,11 +232,11 @@ impl Cursor {
         let shared = &self.shared;
         self.position += n as u64;
         shared.bytes_read.fetch_add(n as u64, Ordering::Relaxed);
-        shared.position.store(self.position, Ordering::Relaxed);
+        let passed = shared.has_read(self.position);
         self.session.resource.mark_used();
         if self.expected == Some(self.position - n as u64) {
             self.expected = Some(self.position);
-            if self.position >= shared.refill_at.load(Ordering::Acquire) {
+            if passed {
                 self.tell_position();
             }
         } else {
@@ -261,6 +262,7 @@ impl Cursor {
         self.expected = Some(self.position);
         let (reader, range) = (self.shared.id, ByteRange::at(self.position, wanted as u64));
         let asked = Event::Demand { reader, demand, range, urgency: Urgency::Blocked };
+        self.shared.tells();
         let resource = &self.session.resource;
         if resource.along.is_some() && engine.net.is_none() {
             // No request is going to look whether another engine has it by now.

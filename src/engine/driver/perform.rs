@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::events::SessionEvent;
 use crate::ids::{DemandId, ReaderId, ResourceId, SpareId};
 use crate::sched::{Action, Event};
-use crate::sync::{Arc, Ordering};
+use crate::sync::Arc;
 
 impl Driver {
     pub(super) fn perform(&mut self, action: Action) {
@@ -43,8 +43,8 @@ impl Driver {
             Action::FailDemand { reader, demand, error } => self.fail_demand(reader, demand, error),
             Action::FailResource { resource, error } => self.fail_resource(resource, error),
             Action::SetRefill { reader, at } => {
-                if let Some(Known { shared: Some(reader), .. }) = self.readers.get(&reader) {
-                    reader.refill_at.store(at, Ordering::Release);
+                if let Some(Known { shared: Some(state), heard, .. }) = self.readers.get(&reader) {
+                    self.passed.extend(state.set_mark(at, *heard).map(|at| (reader, at)));
                 }
             }
             Action::Shed { resource, ranges } => self.shed(resource, ranges),

@@ -3,7 +3,7 @@
 #
 #   scripts/e2e/browser.sh             the page of serve and of demo: plays, scrubs, draws, hints, turns; a minute
 #   scripts/e2e/browser.sh --full      and Chromium's own far seeks over a real-TCP link, alone and through serve; as root
-#   scripts/e2e/browser.sh --picture   makes docs/page.webp anew
+#   scripts/e2e/browser.sh --picture   makes docs/page.webp anew; as root
 #
 # Screenshots, logs and figures are left in target/e2e/. Needs chromium, chromedriver, Selenium for Python, ffmpeg and nginx; as
 # root they are installed from the distribution's packages.
@@ -27,7 +27,7 @@ require_tools() {
     command -v chromedriver >/dev/null || missing="$missing chromium-driver"
     "$python" -c 'import selenium' 2>/dev/null || missing="$missing python3-selenium"
     for tool in ffmpeg nginx; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
-    if [ "${1:-}" = --full ]; then command -v ip >/dev/null || missing="$missing iproute2"; fi
+    if [ -n "${1:-}" ]; then command -v ip >/dev/null || missing="$missing iproute2"; fi
     [ -n "$missing" ] || return 0
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         apt-get update -qq
@@ -43,17 +43,15 @@ require_tools() {
 }
 
 require_tools "$@"
-release=
-[ "${1:-}" != --full ] || release=--release
 cargo build --quiet --features cli --bins
-# shellcheck disable=SC2086 # one word or none
-[ -z "$release" ] || cargo build --quiet --features cli --bins $release
 target=${CARGO_TARGET_DIR:-target}
 out=$target/e2e/browser
 
-if [ "${1:-}" = --picture ]; then
-    "$python" scripts/e2e/browser_picture.py "$target/debug/kithara-file" docs/page.webp
-    exit
+case ${1:-} in
+    --picture) "$python" scripts/e2e/browser_picture.py "$target/debug/kithara-file" docs/page.webp ;;
+    *) "$python" scripts/e2e/browser_page.py "$target/debug/kithara-file" "$out" ;;
+esac
+if [ "${1:-}" = --full ]; then
+    cargo build --quiet --release --features cli --bins
+    "$python" scripts/e2e/browser_seeks.py "$target/release/kithara-file" "$out"
 fi
-"$python" scripts/e2e/browser_page.py "$target/debug/kithara-file" "$out"
-[ "${1:-}" != --full ] || "$python" scripts/e2e/browser_seeks.py "$target/release/kithara-file" "$out"

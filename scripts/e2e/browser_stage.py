@@ -115,7 +115,15 @@ def link(folder, rtt_ms, down_mbit, up_mbit, queue_kib):
 def at_the_near_end(script, *arguments):
     """Runs a script of this folder, again, in the client's namespace."""
     command = ["ip", "netns", "exec", CLIENT, sys.executable, os.path.abspath(script), "--inside", *arguments]
-    if subprocess.run(command, check=False).returncode != 0:
+    with subprocess.Popen(command) as child:
+        try:
+            code = child.wait()
+        except BaseException:
+            # A kill would leave behind what it has started.
+            child.terminate()
+            child.wait()
+            raise
+    if code != 0:
         raise Failure("see above")
 
 

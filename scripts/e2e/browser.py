@@ -6,6 +6,7 @@ Everything waits for a condition, and fails with what it saw when that does not 
 import base64
 import json
 import os
+import tempfile
 import time
 import urllib.request
 
@@ -62,7 +63,10 @@ class Browser:
         for switch in SWITCHES:
             options.add_argument(switch)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(service=Service(DRIVER), options=options)
+        # Chromium leaves files in the folder for temporary ones.
+        self.temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        service = Service(DRIVER, env={**os.environ, "TMPDIR": self.temporary.name})
+        self.driver = webdriver.Chrome(service=service, options=options)
         self.driver.set_script_timeout(PATIENCE)
         self.resize(width, height)
 
@@ -75,6 +79,7 @@ class Browser:
                 self.screenshot("failed")
         finally:
             self.driver.quit()
+            self.temporary.cleanup()
 
     @property
     def version(self):

@@ -248,7 +248,7 @@ pub(crate) struct Demo {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub(crate) seeks: u32,
     /// How long to play before, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=60))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=60))]
     pub(crate) play: u32,
     /// Show no page, and end when the scrub is done.
     #[arg(long)]

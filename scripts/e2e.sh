@@ -316,10 +316,11 @@ if [ -e src/bin/kithara-file/main.rs ]; then
     serves
     examples
     players
-    if [ -n "$full" ]; then
+    if [ -n "$full" ] && [ -e "$dir/www/clips" ]; then
         more_players
         origins
         crowd
+        scripts/e2e/seeks.sh
     fi
 else
     echo "the command line is not built yet: only the origins were checked"

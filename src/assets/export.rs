@@ -6,7 +6,7 @@
 //!
 //! Not here: filling holes; that takes a session.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::Range;
@@ -120,7 +120,8 @@ impl AssetStore {
     /// # Errors
     ///
     /// [`ExportError`]: it is not stored, not complete, damaged or open; `path` is there and is not to be
-    /// replaced, is no regular file, or cannot be written; the store's disk refused. Nothing is left behind.
+    /// replaced, is no regular file, or cannot be written; the store's disk refused. Nothing is left behind; what a killed
+    /// process has left of an export to this place goes with the next one.
     pub fn export(
         &self,
         key: &AssetKey,
@@ -242,6 +243,33 @@ fn to_std(extents: &Extents) -> Vec<Range<u64>> {
     extents.to_vec().into_iter().map(ByteRange::to_std).collect()
 }
 
+/// End of the name of an unfinished file.
+const PART: &str = ".part";
+/// How many random letters and digits the name of an unfinished file has.
+const RANDOM: usize = 6;
+
+/// Removes unfinished files in `folder` whose names begin with `prefix` and on which nobody is at work: a process that is
+/// killed cannot remove its own.
+fn sweep(folder: &Path, prefix: &OsStr) {
+    let Ok(entries) = folder.read_dir() else { return };
+    for entry in entries.flatten().filter(|entry| is_part(&entry.file_name(), prefix)) {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        let opened = is_file.then(|| File::options().write(true).open(entry.path()));
+        // Removed under the lock: whoever has just made it and waits for the lock finds it gone.
+        if let Some(Ok(file)) = opened
+            && file.try_lock().is_ok()
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_part(name: &OsStr, prefix: &OsStr) -> bool {
+    let rest = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes());
+    let random = rest.and_then(|rest| rest.strip_suffix(PART.as_bytes()));
+    random.is_some_and(|it| it.len() == RANDOM && it.iter().all(u8::is_ascii_alphanumeric))
+}
+
 /// The place of the new file.
 #[derive(Debug)]
 pub(super) struct Target {
@@ -278,7 +306,7 @@ impl Target {
         }
     }
 
-    /// A file beside the place, which goes when dropped.
+    /// A file beside the place, which goes when dropped. What killed processes have left of earlier ones goes first.
     pub(super) fn beside(&self) -> Result<NamedTempFile, ExportError> {
         let unnamed = || io::Error::new(io::ErrorKind::InvalidInput, "it names no file");
         let name = self.path.file_name().ok_or_else(|| self.failed(unnamed()))?;
@@ -286,14 +314,20 @@ impl Target {
         prefix.push(name);
         prefix.push(".");
         let mut builder = tempfile::Builder::new();
-        builder.prefix(&prefix).suffix(".part");
+        builder.prefix(&prefix).suffix(PART).rand_bytes(RANDOM);
         // As any new file: the user's mask decides, not the secrecy of the store.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(self.folder()).map_err(|error| self.failed(error))?;
-        // By this whoever clears up knows that somebody is at work on it.
-        let _ = file.as_file().lock();
-        Ok(file)
+        sweep(self.folder(), &prefix);
+        loop {
+            let file = builder.tempfile_in(self.folder()).map_err(|error| self.failed(error))?;
+            // By this whoever clears up knows that somebody is at work on it. Where nothing can be locked, nothing is swept.
+            let _ = file.as_file().lock();
+            // It may have been swept before it was locked.
+            if file.path().exists() {
+                return Ok(file);
+            }
+        }
     }
 
     /// Gives the file its name.

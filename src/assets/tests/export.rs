@@ -165,3 +165,21 @@ fn a9_what_is_not_there_or_held_is_told_apart_and_an_object_is_a_file_too() {
     assert!(matches!(export("cover"), Err(ExportError::Damaged { .. })));
     assert!(out.names().is_empty());
 }
+
+#[test]
+fn a9_what_a_killed_export_left_is_removed_by_the_next_one_and_nothing_else() {
+    let (bench, out) = (Bench::new(), Out::new());
+    let store = stored(&bench, &[(0, 1000)]);
+    let others = [".film.mp4.abc12.part", ".film.mp4.abc123.bin.part", "film.mp4.abc123.part"];
+    for name in others.into_iter().chain([".film.mp4.abc123.part"]) {
+        std::fs::write(out.0.path().join(name), "left").expect("written");
+    }
+    let target = crate::assets::export::Target::new(&out.file(), IfExists::Refuse).expect("free");
+    let alive = target.beside().expect("begun");
+    store.export(&key("film"), &out.file(), IfExists::Refuse).expect("exported");
+    assert!(alive.path().exists(), "somebody is at work on it");
+    drop(alive);
+    let mut names = out.names();
+    names.sort();
+    assert_eq!(names, [&others[..2], &["film.mp4"], &others[2..]].concat());
+}

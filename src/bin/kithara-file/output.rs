@@ -134,13 +134,6 @@ fn place_of_part(path: &Path) -> Option<(&Path, OsString)> {
     Some((folder, prefix))
 }
 
-/// Removes what killed runs have left beside the file `path`.
-pub(crate) fn sweep_beside(path: &Path) {
-    if let Some((folder, prefix)) = place_of_part(path) {
-        sweep(folder, &prefix);
-    }
-}
-
 /// Removes what killed runs have left of the file that `prefix` stands for.
 fn sweep(folder: &Path, prefix: &OsStr) {
     let Ok(entries) = fs::read_dir(folder) else { return };

@@ -25,7 +25,6 @@ pub(super) fn run(store: &AssetStore, named: &str, path: &Path, how: How) -> Res
             .advise("use `kithara-file get --offline -o - URL`"));
     }
     let key = find(store, &store.list()?, named)?;
-    crate::output::sweep_beside(path);
     let if_exists = if how.force { IfExists::Replace } else { IfExists::Refuse };
     let mut progress = Progress::new(how.quiet || how.json, 0);
     let done = store.export_with_progress(&key, path, if_exists, |done, len| {

@@ -3,7 +3,7 @@
 use kithara_file::origin::Framing;
 use kithara_file::{Config, OnChange};
 
-use crate::stage::{Content, Gate, MIB, Rule, Setup, Stage, pattern};
+use crate::stage::{Content, Gate, MIB, Rule, Setup, Stage, eventually, pattern};
 
 fn frugal(len: u64) -> Setup {
     let mut setup = Setup::of(Content::pattern(len));
@@ -102,6 +102,34 @@ fn of_unknown_length_a_break_has_no_last_chunk() {
     let mut client = stage.client();
     client.send_raw("GET /file HTTP/1.0\r\n\r\n");
     assert_eq!(client.answer("GET").status, 505);
+}
+
+/// E9: a stream without an end is kept as far as there is room. Whoever comes later is told that its start went.
+#[test]
+fn e9_a_stream_whose_start_went_is_gone_for_who_asks_now_and_goes_on_for_who_listens() {
+    let mut setup = Setup::of(Content::pattern(1 << 40).no_ranges());
+    setup.engine.store.max_bytes = 4 * MIB;
+    let stage = setup.start();
+    stage.origin.rule("/file", Rule::framing(Framing::Chunked));
+    let mut listener = stage.client();
+    listener.send("GET", "/file", &[]);
+    assert_eq!(listener.head().status, 200);
+    let status = || {
+        let mut client = stage.client();
+        client.send("GET", "/file", &[]);
+        client.head().status
+    };
+    let mut seen = 200;
+    eventually("the start goes", || {
+        assert!(!listener.take(64 << 10).is_empty(), "it goes on");
+        seen = status();
+        seen != 200
+    });
+    assert_eq!(seen, 410);
+    assert_eq!(stage.ask("GET", "/file", &["Range: bytes=0-9"]).status, 410);
+    for _ in 0..64 {
+        assert_eq!(listener.take(64 << 10).len(), 64 << 10, "it goes on");
+    }
 }
 
 fn changing(on_change: OnChange) -> Stage {

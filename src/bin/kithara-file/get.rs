@@ -76,7 +76,7 @@ impl Kept {
         match self {
             Self::In(dir) => Some(format!("storing in {}", dir.display())),
             Self::Not(dir) => Some(format!(
-                "another process has this resource open in {}: nothing is stored by this one",
+                "this run stores nothing in {}: another process has the resource open, or nothing can be written there",
                 dir.display()
             )),
             // The event says what and why.
@@ -105,7 +105,7 @@ impl Kept {
                 dir.display()
             ),
             Self::Not(_) => {
-                "interrupted; nothing was stored, as another process has this resource open"
+                "interrupted; nothing was stored: another process has the resource open, or nothing can be written there"
                     .to_owned()
             }
             Self::Refused(_) | Self::NoNeed => "interrupted".to_owned(),

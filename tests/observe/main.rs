@@ -179,7 +179,11 @@ fn metrics_agree_with_the_snapshot() {
     let names = ["requests_total", "connections_total", "fetched_bytes_total", "hits_total"];
     let names = [&names[..], &["waits_total", "read_bytes_total", "wasted_bytes_total"]].concat();
     let before: Vec<u64> = names.iter().map(|name| stage.sum(name)).collect();
-    let complete = stage.sum("fetches_total{outcome=\"complete\"}");
+    let ended = || -> u64 {
+        let outcomes = ["complete", "cancelled", "failed"];
+        outcomes.iter().map(|how| stage.sum(&format!("fetches_total{{outcome=\"{how}\"}}"))).sum()
+    };
+    let ended_before = ended();
     let seeks = stage.count("seek_first_byte_seconds");
     let origin = origin();
     let engine = engine();
@@ -209,6 +213,6 @@ fn metrics_agree_with_the_snapshot() {
     let shown = [now.requests, now.connections, now.bytes_fetched, now.hits];
     let shown = [&shown[..], &[now.waits, now.bytes_read, now.bytes_wasted]].concat();
     assert_eq!(told, shown, "{names:?}");
-    assert_eq!(stage.sum("fetches_total{outcome=\"complete\"}") - complete, now.requests);
+    assert_eq!(ended() - ended_before, now.requests);
     assert!(stage.count("seek_first_byte_seconds") >= seeks + 2);
 }

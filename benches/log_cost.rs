@@ -19,8 +19,10 @@ const MIB: u64 = 1 << 20;
 const LEN: u64 = 256 * MIB;
 /// Pairs of downloads; the first one of all is not counted.
 const PAIRS: usize = 41;
-/// Pairs of seeks.
-const SEEKS: u64 = 4000;
+/// Pairs of sessions that seek.
+const ROUNDS: usize = 61;
+/// Seeks of each of them.
+const SEEKS: u64 = 200;
 /// Between two seeks: further than read-ahead reaches, and over all of a resource that is never read whole.
 const STRIDE: u64 = 97 * MIB;
 
@@ -123,33 +125,41 @@ fn download(place: &Path) {
     }
 }
 
-/// Seek to first byte in holes, in two sessions in turns.
+/// Seek to first byte in holes, in two sessions in turns, and again in two others: sessions differ by more than the log costs.
 fn seeks(place: &Path) {
     const HUGE: u64 = 1 << 40;
     let origin = Origin::start();
-    let store = tempfile::tempdir_in(place).expect("a folder");
-    let session = |name: &str, log| {
-        origin.put(name, unfollowed(HUGE));
-        open(store.path(), &origin.url(name), log)
-    };
-    let (with, without) = (session("/with", true), session("/without", false));
-    let mut readers = [with.0.reader(), without.0.reader()];
-    let mut times = [Vec::new(), Vec::new()];
-    for n in 1..=SEEKS {
-        for side in [n as usize % 2, 1 - n as usize % 2] {
-            times[side].push(seek(&mut readers[side], n * STRIDE));
+    let mut rounds = Vec::new();
+    for round in 0..ROUNDS {
+        let store = tempfile::tempdir_in(place).expect("a folder");
+        let session = |log: bool| {
+            let name = format!("/{round}-{log}");
+            origin.put(&name, unfollowed(HUGE));
+            open(store.path(), &origin.url(&name), log)
+        };
+        let first = session(round % 2 == 0);
+        let second = session(round % 2 != 0);
+        let (with, without) = if round % 2 == 0 { (first, second) } else { (second, first) };
+        let mut readers = [with.0.reader(), without.0.reader()];
+        let mut times = [Vec::new(), Vec::new()];
+        for n in 1..=SEEKS {
+            for side in [n as usize % 2, 1 - n as usize % 2] {
+                times[side].push(seek(&mut readers[side], n * STRIDE));
+            }
         }
+        rounds.push(times.map(median));
     }
-    let differences: Vec<f64> = times[0].iter().zip(&times[1]).map(|(a, b)| a - b).collect();
-    let [with, without] = times.map(median);
+    let costs: Vec<f64> =
+        rounds.iter().map(|[with, without]| (with / without - 1.0) * 100.0).collect();
+    let [with, without] =
+        [0, 1].map(|side| median(rounds.iter().map(|round| round[side]).collect()));
     println!(
-        "seek to first byte: {:.0} us with the log, {:.0} without ({:+.1} %); of {SEEKS} pairs the median differs by {:+.1} us (quartiles {:+.1} to {:+.1})",
+        "seek to first byte: {:.0} us with the log, {:.0} without; of {ROUNDS} pairs of sessions the median costs {:+.1} % (quartiles {:+.1} to {:+.1})",
         with * 1e6,
         without * 1e6,
-        (with / without - 1.0) * 100.0,
-        median(differences.clone()) * 1e6,
-        quantile(differences.clone(), 0.25) * 1e6,
-        quantile(differences, 0.75) * 1e6,
+        median(costs.clone()),
+        quantile(costs.clone(), 0.25),
+        quantile(costs, 0.75),
     );
 }
 

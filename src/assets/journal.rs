@@ -208,13 +208,13 @@ impl Journal {
         let (since, dirty) = self.dirty.unwrap_or((now, 0));
         self.dirty = Some((since, dirty + len));
         let due = self.runs.add(flow, offset, bytes, now);
-        self.record_all(due.into_iter().flatten());
+        self.record_all(due);
     }
 
-    /// `flow` writes no more.
-    pub(crate) fn flow_ended(&mut self, flow: FetchId) {
-        let run = self.runs.end(flow);
-        self.record_all(run);
+    /// Records what has been written, without waiting for more.
+    pub(crate) fn record_now(&mut self) {
+        let rest = self.runs.take();
+        self.record_all(rest);
     }
 
     /// The resource has `len` bytes.
@@ -229,8 +229,7 @@ impl Journal {
     pub(crate) fn sealed(&mut self, len: u64) {
         if !self.sealed || self.len != Some(len) {
             (self.len, self.sealed) = (Some(len), true);
-            let rest = self.runs.take();
-            self.record_all(rest);
+            self.record_now();
             self.note(Record::Sealed { len });
         }
     }
@@ -278,8 +277,7 @@ impl Journal {
         if !self.is_recording() || self.barrier_due().is_none_or(|due| now < due) {
             return None;
         }
-        let rest = self.runs.take();
-        self.record_all(rest);
+        self.record_now();
         self.last_barrier = Some(now);
         self.dirty = None;
         self.take_over();
@@ -331,7 +329,7 @@ impl Journal {
 
     /// The data up to `seq` is synced: says so in the log, which is to be synced next.
     fn claim(&mut self, seq: u64) -> BarrierOutcome {
-        if !self.append(Record::Barrier { seq }) {
+        if !self.append(&[Record::Barrier { seq }]) {
             return BarrierOutcome::Done;
         }
         let log = self.log.as_ref().expect("it was just appended to");
@@ -397,8 +395,7 @@ impl Journal {
     /// The disk refused; what was proven before stays so, and the asset is free all the same.
     pub(crate) fn close(mut self) -> Result<(), StorageError> {
         self.place.hold.touch();
-        let rest = self.runs.take();
-        self.record_all(rest);
+        self.record_now();
         if let Some(in_flight) = self.in_flight.take()
             && let Ok(Err(error)) = in_flight.told.recv()
         {
@@ -464,7 +461,7 @@ impl Journal {
                 self.lose();
                 return Err(StorageError::new("syncing", error).at(&self.place.paths.data));
             }
-            self.append(Record::Barrier { seq: self.seq });
+            self.append(&[Record::Barrier { seq: self.seq }]);
         }
         if let Some(error) = self.trouble.take() {
             return Err(error);

@@ -97,24 +97,29 @@ impl LogFile {
         Ok(draft.log(disk, file, path))
     }
 
-    /// Appends one record, unsynced. After an error the log is as it was: what was torn is overwritten or cut.
-    pub(crate) fn append(&mut self, record: Record) -> Result<(), StorageError> {
-        if self.room_end - self.end < LOW_ROOM {
-            // A full disk is no error as long as the record itself has its room.
-            if let Err(error) = self.make_room()
-                && self.room_end - self.end < RECORD_LEN as u64
-            {
-                return Err(self.fail("making room in the coverage log", error));
+    /// Appends `records` by one write, unsynced. After an error the log is as it was: what was torn is overwritten
+    /// or cut.
+    pub(crate) fn append(&mut self, records: &[Record]) -> Result<(), StorageError> {
+        let len = (records.len() * RECORD_LEN) as u64;
+        while self.room_end - self.end < LOW_ROOM + len {
+            // A full disk is no error as long as the records themselves have their room.
+            if let Err(error) = self.make_room() {
+                if self.room_end - self.end < len {
+                    return Err(self.fail("making room in the coverage log", error));
+                }
+                break;
             }
         }
-        let bytes = record.encode(self.epoch);
+        let bytes: Vec<u8> = records.iter().flat_map(|record| record.encode(self.epoch)).collect();
         self.write_at(self.end, &bytes)
             .map_err(|error| self.fail("appending to the coverage log", error))?;
-        match record {
-            Record::Punch { .. } => self.punched = true,
-            _ => self.unproven = self.unproven.or(Some(self.end)),
+        for (record, at) in records.iter().zip((self.end..).step_by(RECORD_LEN)) {
+            match record {
+                Record::Punch { .. } => self.punched = true,
+                _ => self.unproven = self.unproven.or(Some(at)),
+            }
         }
-        self.end += RECORD_LEN as u64;
+        self.end += len;
         Ok(())
     }
 

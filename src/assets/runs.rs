@@ -1,4 +1,6 @@
 //! What flows have written and the log does not say yet: one run of bytes per flow, with its CRC.
+//!
+//! A flow's end is nothing special: its run waits for the others, and all of them cost one write.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +13,8 @@ use crate::time::Micros;
 pub(crate) const RUN_BYTES: u64 = 1 << 20;
 /// A run is recorded when it is this old: what `kill -9` can lose.
 pub(crate) const RUN_AGE: Micros = Micros::from_millis(250);
+/// So many runs are recorded whatever their age: memory is bounded, however fast somebody seeks.
+const MOST_RUNS: usize = 64;
 
 /// The runs of all flows of one asset.
 #[derive(Debug, Default)]
@@ -30,17 +34,20 @@ impl Run {
 }
 
 impl Runs {
-    /// Takes note of `bytes` that `flow` wrote at `offset`; gives back up to two runs that are due: one that
-    /// these bytes do not go on with, and one that they fill.
+    /// Takes note of `bytes` that `flow` wrote at `offset`; gives back the runs that are due: one that these bytes do
+    /// not go on with, one that they fill, and all of them if they are many.
     pub(crate) fn add(
         &mut self,
         flow: FetchId,
         offset: u64,
         bytes: &[u8],
         now: Micros,
-    ) -> [Option<Piece>; 2] {
+    ) -> Vec<Piece> {
         let broken = self.0.get(&flow).is_some_and(|run| run.range.end != offset);
-        let before = if broken { self.end(flow) } else { None };
+        let mut due = Vec::new();
+        if broken {
+            due.extend(self.end(flow));
+        }
         let run = self.0.entry(flow).or_insert_with(|| Run {
             range: ByteRange::new(offset, offset),
             crc: crc32fast::Hasher::new(),
@@ -48,20 +55,25 @@ impl Runs {
         });
         run.range.end += bytes.len() as u64;
         run.crc.update(bytes);
-        let full = run.range.len() >= RUN_BYTES;
-        [before, if full { self.end(flow) } else { None }]
+        if run.range.len() >= RUN_BYTES {
+            due.extend(self.end(flow));
+        }
+        if self.0.len() >= MOST_RUNS {
+            due.extend(self.take());
+        }
+        due
     }
 
-    /// The run of a flow that writes no more.
-    pub(crate) fn end(&mut self, flow: FetchId) -> Option<Piece> {
+    fn end(&mut self, flow: FetchId) -> Option<Piece> {
         self.0.remove(&flow).map(Run::into_piece)
     }
 
-    /// The runs that are old enough.
+    /// All runs, once the oldest one is old enough: together they cost one write.
     pub(crate) fn aged(&mut self, now: Micros) -> Vec<Piece> {
-        let is_aged = |(_, run): &(&FetchId, &Run)| now.since(run.since) >= RUN_AGE;
-        let aged: Vec<FetchId> = self.0.iter().filter(is_aged).map(|(flow, _)| *flow).collect();
-        aged.into_iter().filter_map(|flow| self.end(flow)).collect()
+        match self.due() {
+            Some(due) if due <= now => self.take(),
+            _ => Vec::new(),
+        }
     }
 
     /// All runs.
@@ -122,14 +134,24 @@ mod tests {
     fn a3_a_run_goes_on_while_bytes_touch_and_ends_where_they_do_not() {
         let mut runs = Runs::default();
         let (flow, other) = (FetchId(1), FetchId(2));
-        assert_eq!(runs.add(flow, 10, b"abc", Micros(0)), [None, None]);
-        assert_eq!(runs.add(other, 100, b"x", Micros(5)), [None, None]);
-        assert_eq!(runs.add(flow, 13, b"de", Micros(9)), [None, None]);
+        assert_eq!(runs.add(flow, 10, b"abc", Micros(0)), []);
+        assert_eq!(runs.add(other, 100, b"x", Micros(5)), []);
+        assert_eq!(runs.add(flow, 13, b"de", Micros(9)), []);
         assert_eq!(runs.due(), Some(RUN_AGE));
-        assert_eq!(runs.add(flow, 20, b"f", Micros(9)), [Some(piece(10, b"abcde")), None]);
+        assert_eq!(runs.add(flow, 20, b"f", Micros(9)), [piece(10, b"abcde")]);
         assert_eq!(runs.due(), Some(Micros(5) + RUN_AGE));
-        assert_eq!(runs.aged(Micros(5) + RUN_AGE), [piece(100, b"x")]);
-        assert_eq!(runs.end(flow), Some(piece(20, b"f")));
+        assert_eq!(runs.aged(Micros(4) + RUN_AGE), []);
+        assert_eq!(runs.aged(Micros(5) + RUN_AGE), [piece(20, b"f"), piece(100, b"x")]);
+        assert!(runs.is_empty());
+    }
+
+    #[test]
+    fn a3_runs_are_no_more_than_so_many_however_young() {
+        let mut runs = Runs::default();
+        for flow in 1..MOST_RUNS as u64 {
+            assert_eq!(runs.add(FetchId(flow), flow * 10, b"x", Micros(0)), []);
+        }
+        assert_eq!(runs.add(FetchId(0), 0, b"x", Micros(0)).len(), MOST_RUNS);
         assert!(runs.is_empty());
     }
 
@@ -137,10 +159,10 @@ mod tests {
     fn a3_a_full_run_is_due_at_once() {
         let mut runs = Runs::default();
         let bytes = vec![7; RUN_BYTES as usize];
-        assert_eq!(runs.add(FetchId(1), 0, &bytes, Micros(0)), [None, Some(piece(0, &bytes))]);
-        assert_eq!(runs.add(FetchId(1), 50, b"x", Micros(0)), [None, None]);
+        assert_eq!(runs.add(FetchId(1), 0, &bytes, Micros(0)), [piece(0, &bytes)]);
+        assert_eq!(runs.add(FetchId(1), 50, b"x", Micros(0)), []);
         let both = runs.add(FetchId(1), 70, &bytes, Micros(0));
-        assert_eq!(both, [Some(piece(50, b"x")), Some(piece(70, &bytes))]);
+        assert_eq!(both, [piece(50, b"x"), piece(70, &bytes)]);
     }
 
     #[test]

@@ -193,7 +193,9 @@ impl Writer {
     fn handle(&mut self, job: Job) -> bool {
         match job {
             Job::Write(write) => self.write(write),
-            Job::Ended { fetch, outcome } => self.ended(fetch, outcome),
+            Job::Ended { fetch, outcome } => {
+                self.shared.sched(Event::FetchEnded { fetch, outcome })
+            }
             Job::Keep { resource, journal } => {
                 self.kept.insert(resource.id, Kept::new(resource, journal));
             }
@@ -290,16 +292,6 @@ impl Writer {
                 Ok(landed)
             }
             Err(WriteError::Misplaced(error) | WriteError::Disk(error)) => Err(error),
-        }
-    }
-
-    fn ended(&mut self, fetch: FetchId, outcome: FetchOutcome) {
-        // The record is no news for the scheduler, and may have to wait for the disk.
-        self.shared.sched(Event::FetchEnded { fetch, outcome });
-        for kept in self.kept.values_mut() {
-            if let Some(journal) = &mut kept.journal {
-                journal.flow_ended(fetch);
-            }
         }
     }
 

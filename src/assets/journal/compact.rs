@@ -73,10 +73,9 @@ impl Journal {
         let first = written.draft.first;
         let old = (ticket.seq + 1 - first) as usize;
         let since = self.unproven.iter().skip(old).zip(ticket.seq + 1..);
-        let since: Vec<Record> = since.map(|((piece, _), seq)| covered(*piece, seq)).collect();
-        for record in since.into_iter().chain(self.facts()) {
-            log.append(record)?;
-        }
+        let since = since.map(|((piece, _), seq)| covered(*piece, seq));
+        let since: Vec<Record> = since.chain(self.facts()).collect();
+        log.append(&since)?;
         if let Some(aside) = written.aside.take() {
             aside.take_place(self.place.disk(), &path).map_err(failed)?;
         }

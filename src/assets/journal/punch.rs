@@ -41,15 +41,14 @@ impl Journal {
             self.can_punch(data).and_then(|()| data.try_clone()).map_err(failed)
         });
         let (Ok(None), Ok(data)) = (pin, data) else { return Punching::Refused };
-        let rest = self.runs.take();
-        self.record_all(rest);
+        self.record_now();
         // A log of this life, to append to.
         self.take_over();
         let fits = |range: &&ByteRange| range.end <= MAX_OFFSET && range.len() <= MAX_RECORD_BYTES;
         let ranges: Vec<ByteRange> = ranges.iter().filter(fits).copied().collect();
         for range in &ranges {
             let seq = self.seq + 1;
-            if !self.append(Record::Punch { range: *range, seq }) {
+            if !self.append(&[Record::Punch { range: *range, seq }]) {
                 return Punching::Later;
             }
             self.seq = seq;

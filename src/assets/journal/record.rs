@@ -34,15 +34,22 @@ pub(super) const CROWDED: usize = 1024;
 impl Journal {
     /// Records runs that are due.
     pub(super) fn record_all(&mut self, pieces: impl IntoIterator<Item = Piece>) {
-        for piece in pieces {
-            self.take_over();
-            let (Piece { range, crc }, seq) = (piece, self.seq + 1);
-            // One that the log refused is kept for the next log.
-            self.append(Record::Covered { range, crc, seq });
-            self.seq = seq;
-            self.unproven.push((piece, seq));
-            self.place.store.room.run(range.len());
+        let mut pieces = pieces.into_iter().peekable();
+        if pieces.peek().is_none() {
+            return;
         }
+        self.take_over();
+        let first = self.seq + 1;
+        let pieces: Vec<(Piece, u64)> = pieces.zip(first..).collect();
+        let records: Vec<Record> =
+            pieces.iter().map(|(piece, seq)| covered(*piece, *seq)).collect();
+        // What the log refused is kept for the next log.
+        self.append(&records);
+        self.seq += pieces.len() as u64;
+        for (piece, _) in &pieces {
+            self.place.store.room.run(piece.range.len());
+        }
+        self.unproven.extend(pieces);
         if self.stalled && self.unproven.len() >= self.crowded {
             self.thin_out();
         }
@@ -60,7 +67,7 @@ impl Journal {
     pub(super) fn note(&mut self, record: Record) {
         match self.log {
             Some(_) => {
-                self.append(record);
+                self.append(&[record]);
             }
             // A new log says all there is to say.
             None => self.take_over(),
@@ -68,9 +75,9 @@ impl Journal {
     }
 
     /// Appends to the log of this life; false if nothing can be recorded for now.
-    pub(super) fn append(&mut self, record: Record) -> bool {
+    pub(super) fn append(&mut self, records: &[Record]) -> bool {
         let Some(log) = self.log.as_mut().filter(|_| !self.stalled) else { return false };
-        let result = log.append(record);
+        let result = log.append(records);
         result.map_err(|error| self.stall(error)).is_ok()
     }
 
@@ -148,8 +155,7 @@ impl Journal {
     /// The data file no longer gives back what was written to `range`. The log that says so is replaced at the next
     /// [`Self::resume`]; until then it may claim too much, which a read of those bytes then finds out again.
     pub(crate) fn lost(&mut self, range: ByteRange) {
-        let rest = self.runs.take();
-        self.record_all(rest);
+        self.record_now();
         self.forget(range);
         self.stalled = true;
     }

@@ -115,7 +115,7 @@ fn write(disk: &Watched, writer: &mut Writer, bytes: ByteRange, salt: u8, now: M
     let text = content(bytes, salt);
     crate::storage::disk::write_all_at(disk, &writer.data, bytes.start, &text).expect("written");
     writer.journal.written(FLOW, bytes.start, &text, now);
-    writer.journal.flow_ended(FLOW);
+    writer.journal.record_now();
 }
 
 fn punch(writer: &mut Writer, hole: ByteRange) {

@@ -107,7 +107,7 @@ impl World {
     fn step(&mut self, writer: &mut Writer) {
         match self.rng.below(16) {
             0..=9 => self.write(writer),
-            10 => writer.journal.flow_ended(FetchId(self.rng.below(3))),
+            10 => writer.journal.record_now(),
             11 | 12 => self.now = self.now + Micros::from_millis(self.rng.below(400)),
             13 if self.rng.one_in(6) => self.begin(writer),
             _ => {
@@ -129,7 +129,7 @@ impl World {
         put(&writer.data, bytes.start, &text);
         writer.journal.written(flow, bytes.start, &text, self.now);
         if self.rng.one_in(3) {
-            writer.journal.flow_ended(flow);
+            writer.journal.record_now();
         }
         self.written.insert(bytes);
     }

@@ -25,7 +25,7 @@ impl Scene {
     /// Writes to the data file, which does not refuse, and notes it.
     fn write(&mut self, start: u64, end: u64, at: u64) {
         self.writer.write(FLOW, start, end, SECONDS(at));
-        self.writer.journal.flow_ended(FLOW);
+        self.writer.journal.record_now();
     }
 
     #[track_caller]

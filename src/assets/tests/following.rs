@@ -43,7 +43,7 @@ fn a7_what_the_holder_proves_later_is_followed_and_what_it_only_records_is_not()
     assert_eq!(along.found().covered, []);
     assert_eq!(along.follow(|range| vec![range]), (vec![], Some(4096 * KIB)));
     writer.write(FLOW, 0, 1024 * KIB, at(1));
-    writer.journal.flow_ended(FLOW);
+    writer.journal.record_now();
     assert_eq!(news(&along), [], "recorded, and no barrier yet");
     writer.barrier(at(10));
     assert_eq!(news(&along), [range(0, 1024 * KIB)]);
@@ -61,7 +61,7 @@ fn a7_what_the_holder_proves_later_is_followed_and_what_it_only_records_is_not()
 fn a7_what_was_recorded_before_it_began_is_followed_once_it_is_proven() {
     let (bench, mut writer, _) = scene();
     writer.write(FLOW, 0, 1024 * KIB, at(1));
-    writer.journal.flow_ended(FLOW);
+    writer.journal.record_now();
     let along = look(&bench).expect("a log");
     assert_eq!(along.found().covered, []);
     writer.barrier(at(10));
@@ -257,7 +257,7 @@ impl Story {
                 crate::storage::disk::write_all_at(&*self.disk, &writer.data, range.start, &text)
                     .expect("written");
                 writer.journal.written(FLOW, range.start, &text, now);
-                writer.journal.flow_ended(FLOW);
+                writer.journal.record_now();
             }
             6..=9 => {
                 let barrier = writer.journal.run_due(now + at(100));

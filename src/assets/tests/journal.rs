@@ -41,16 +41,21 @@ fn a3_a_process_that_dies_loses_at_most_the_last_quarter_second() {
 }
 
 #[test]
-fn a3_a_mebibyte_and_the_end_of_a_flow_are_recorded_at_once() {
+fn a3_a_mebibyte_is_recorded_at_once_and_lesser_runs_together() {
     let bench = Bench::new();
     let mut writer = Writer::new(bench.held(BOOT));
+    let gib = 1 << 30;
     writer.write(FLOW, 0, 1 << 20, Micros(0));
-    writer.write(FetchId(2), 1 << 30, (1 << 30) + 5, Micros(0));
-    writer.journal.flow_ended(FetchId(2));
-    writer.write(FetchId(3), 5 << 20, (5 << 20) + 5, Micros(0));
+    writer.write(FetchId(2), gib, gib + 5, Micros(0));
+    writer.write(FetchId(3), 2 * gib, 2 * gib + 5, Micros::from_millis(249));
+    assert!(writer.journal.run_due(Micros::from_millis(249)).is_none());
+    assert_eq!(writer.journal.recorded(), [range(0, 1 << 20)]);
+    assert!(writer.journal.run_due(Micros::from_millis(250)).is_none());
+    writer.write(FetchId(4), 5 << 20, (5 << 20) + 5, Micros::from_millis(251));
     drop(writer);
     let covered = bench.held(BOOT).recovered.covered;
-    assert_eq!(covered, [range(0, 1 << 20), range(1 << 30, (1 << 30) + 5)]);
+    let lesser = [gib, 2 * gib].map(|at| range(at, at + 5));
+    assert_eq!(covered, [range(0, 1 << 20), lesser[0], lesser[1]]);
 }
 
 #[test]
@@ -62,7 +67,7 @@ fn a3_the_log_claims_bytes_only_after_the_data_was_synced() {
     let data = writer.journal.run_due(five).expect("a barrier is due");
     assert_eq!(data.ticket.half, Half::Data);
     writer.write(FLOW, 100, 200, five);
-    writer.journal.flow_ended(FLOW);
+    writer.journal.record_now();
     assert!(proven(&bench).is_empty());
     let BarrierOutcome::Next(log) = writer.journal.barrier_done(data.sync()) else {
         panic!("the log is to be synced")
@@ -85,14 +90,14 @@ fn a3_barriers_come_by_time_or_bytes_one_at_a_time_and_a_second_apart() {
     let ms = Micros::from_millis;
     assert_eq!(writer.journal.next_due(), None);
     writer.write(FLOW, 0, 999, ms(100));
-    writer.journal.flow_ended(FLOW);
+    writer.journal.record_now();
     assert_eq!(writer.journal.next_due(), Some(ms(5100)));
     writer.write(FLOW, 999, 1000, ms(200));
-    writer.journal.flow_ended(FLOW);
+    writer.journal.record_now();
     assert_eq!(writer.journal.next_due(), Some(ms(100)), "enough bytes are due at once");
     let first = writer.journal.run_due(ms(200)).expect("due");
     writer.write(FLOW, 1000, 3000, ms(210));
-    writer.journal.flow_ended(FLOW);
+    writer.journal.record_now();
     assert_eq!(writer.journal.next_due(), None, "one is in flight");
     assert!(writer.journal.run_due(ms(9000)).is_none());
     let BarrierOutcome::Next(log) = writer.journal.barrier_done(first.sync()) else { panic!() };
@@ -192,7 +197,7 @@ fn a3_a_long_log_is_replaced_by_a_short_one_while_bytes_come() {
     let mut step = |writer: &mut Writer, n: u64| {
         for _ in 0..n {
             writer.write(FLOW, at, at + 3, Micros(0));
-            writer.journal.flow_ended(FLOW);
+            writer.journal.record_now();
             at += 3;
         }
         at
@@ -320,7 +325,7 @@ fn a3_a_new_generation_voids_the_old_one_before_a_byte_of_it_comes() {
     assert!(found.trusted.is_empty() && found.suspect.is_empty());
     // The old barrier proves nothing of the new bytes.
     writer.write(FLOW, 100, 110, Micros::from_millis(5100));
-    writer.journal.flow_ended(FLOW);
+    writer.journal.record_now();
     assert!(matches!(writer.journal.barrier_done(stale.sync()), BarrierOutcome::Done));
     assert!(proven(&bench).is_empty());
     writer.journal.close().expect("closed");
@@ -381,9 +386,9 @@ fn a3_a_torn_tail_is_never_appended_to() {
     let bench = Bench::new();
     let mut writer = Writer::new(bench.held(BOOT));
     writer.write(FLOW, 0, 10, Micros(0));
-    writer.journal.flow_ended(FLOW);
+    writer.journal.record_now();
     writer.write(FLOW, 10, 20, Micros(0));
-    writer.journal.flow_ended(FLOW);
+    writer.journal.record_now();
     drop(writer);
     // The first of the two records is torn; the second is still good behind it.
     let mut log = std::fs::read(bench.map()).expect("read");

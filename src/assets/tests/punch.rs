@@ -143,7 +143,7 @@ fn a6_no_hole_is_cut_if_the_log_cannot_be_synced() {
 fn a6_a_log_that_is_cut_back_still_knows_of_its_holes() {
     let (bench, disk, mut writer) = scene();
     writer.write(FLOW, 1024 * KIB, 1100 * KIB, at(6));
-    writer.journal.flow_ended(FLOW);
+    writer.journal.record_now();
     let barrier = begun(&mut writer.journal, range(0, 512 * KIB));
     let _ = writer.journal.barrier_done(barrier.sync());
     writer.write(FLOW, 1100 * KIB, 1200 * KIB, at(7));

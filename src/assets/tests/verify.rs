@@ -15,7 +15,7 @@ fn stored(bench: &Bench) -> AssetStore {
     writer.journal.len_known(1000);
     for (flow, start, end) in [(1, 0, 300), (2, 300, 600), (3, 700, 1000)] {
         writer.write(FetchId(flow), start, end, Micros(0));
-        writer.journal.flow_ended(FetchId(flow));
+        writer.journal.record_now();
         writer.barrier(Micros(flow * SECOND.0 * 10));
     }
     writer.journal.close().expect("closed");

@@ -128,7 +128,7 @@ impl Kept {
             }
         });
         if let Some(journal) = journal {
-            journal.flow_ended(HELD);
+            journal.record_now();
         }
         settled.map_err(bytes)?;
         if let Some(range) = self.trouble.as_ref().and_then(|trouble| trouble.unreadable) {

@@ -164,8 +164,8 @@ impl World {
         self.note(asset);
     }
 
-    pub(super) fn flow_ended(&mut self, asset: usize, flow: u64) {
-        self.journal(asset).flow_ended(FetchId(flow));
+    pub(super) fn record_now(&mut self, asset: usize) {
+        self.journal(asset).record_now();
         self.note(asset);
     }
 
@@ -342,27 +342,27 @@ pub(super) fn whole_story(world: &mut World) {
     for (flow, start) in [(1, 0), (2, 700), (3, 1500), (1, 150), (2, 850), (1, 300)] {
         world.write(0, flow, start, start + 150);
     }
-    world.flow_ended(0, 3);
+    world.record_now(0);
     world.barrier(0, Fails::Neither, &mut |world| {
         world.write(0, 1, 450, 470);
-        world.flow_ended(0, 1);
+        world.record_now(0);
     });
     world.write(0, 4, 1650, 1700);
     world.shorten(0, &mut |world| {
         world.write(0, 4, 1700, 1720);
-        world.flow_ended(0, 4);
+        world.record_now(0);
     });
     world.write(0, 1, 480, 500);
-    world.flow_ended(0, 1);
+    world.record_now(0);
     world.barrier(0, Fails::Neither, &mut |world| world.write(0, 4, 1800, 1830));
     world.shorten(0, &mut |_| ());
     // A hole right after the log was replaced, whose name is not certain yet; and the bytes come again.
     world.punch(0, range(100, 330), Fails::Neither, &mut |world| {
         world.write(0, 1, 500, 520);
-        world.flow_ended(0, 1);
+        world.record_now(0);
     });
     world.write(0, 4, 150, 250);
-    world.flow_ended(0, 4);
+    world.record_now(0);
     world.punch(0, range(860, 900), Fails::Neither, &mut |_| ());
     world.wait(0, 300);
     world.die();
@@ -373,18 +373,18 @@ pub(super) fn whole_story(world: &mut World) {
     world.write(1, 5, 100, 400);
     world.journal(0).validated(77);
     world.barrier(0, Fails::Data, &mut |world| world.write(1, 5, 400, 410));
-    world.flow_ended(1, 5);
+    world.record_now(1);
     world.write(0, 1, 440, 600);
-    world.flow_ended(0, 1);
+    world.record_now(0);
     world.barrier(0, Fails::Neither, &mut |_| ());
     world.write(0, 2, 1000, 1100);
-    world.flow_ended(0, 2);
+    world.record_now(0);
     world.barrier(0, Fails::Log, &mut |world| {
         world.write(0, 2, 1100, 1150);
-        world.flow_ended(0, 2);
+        world.record_now(0);
     });
     world.write(0, 2, 1000, 1200);
-    world.flow_ended(0, 2);
+    world.record_now(0);
     // Proven, given back, come again and proven again; then a hole whose record the disk refuses to sync.
     world.barrier(0, Fails::Neither, &mut |_| ());
     world.punch(0, range(700, 1100), Fails::Neither, &mut |world| world.write(0, 3, 1900, 1950));
@@ -404,7 +404,7 @@ fn rest_of_the_story(world: &mut World) {
     world.write(0, 6, 600, 700);
     world.begin(0);
     world.write(0, 6, 200, 500);
-    world.flow_ended(0, 6);
+    world.record_now(0);
     world.write(0, 7, 400, 450);
     world.barrier(0, Fails::Neither, &mut |world| world.write(0, 7, 450, 460));
     world.close(0);
@@ -414,11 +414,11 @@ fn rest_of_the_story(world: &mut World) {
     world.barrier(0, Fails::Neither, &mut |_| ());
     world.open(1);
     world.write(1, 1, 0, 130);
-    world.flow_ended(1, 1);
+    world.record_now(1);
     world.discard(1);
     world.open(1);
     world.write(1, 2, 50, 350);
-    world.flow_ended(1, 2);
+    world.record_now(1);
     world.barrier(1, Fails::Neither, &mut |world| world.write(0, 2, 300, 350));
     world.close(1);
     world.close(0);
@@ -433,7 +433,7 @@ pub(super) fn random_story(world: &mut World, rng: &mut Rng, steps: usize) {
         }
         match rng.below(30) {
             0..=12 => random_write(world, rng, asset),
-            13 | 14 => world.flow_ended(asset, rng.below(3)),
+            13 | 14 => world.record_now(asset),
             15 => world.wait(asset, rng.below(400)),
             16..=19 => {
                 let fails = [Fails::Neither, Fails::Neither, Fails::Data, Fails::Log];
@@ -480,7 +480,6 @@ fn random_write(world: &mut World, rng: &mut Rng, asset: usize) {
     let start = rng.below(LEN - 200);
     world.write(asset, rng.below(3), start, start + 1 + rng.below(200));
     if rng.one_in(3) {
-        let flow = rng.below(3);
-        world.flow_ended(asset, flow);
+        world.record_now(asset);
     }
 }

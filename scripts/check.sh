@@ -9,8 +9,8 @@ step() { printf '\n== %s\n' "$*"; }
 
 step "format"
 cargo fmt --all -- --check
-for package in peers link; do
-    cargo fmt --manifest-path benches/$package/Cargo.toml -- --check
+for package in benches/peers benches/link examples/gstreamer examples/libmpv; do
+    cargo fmt --manifest-path $package/Cargo.toml -- --check
 done
 
 step "clippy, all features and targets"

@@ -2,8 +2,8 @@
 # The command line against servers that nobody here wrote (nginx, and Python's http.server, which knows no ranges), and real players through it.
 # Bytes are compared with the file; requests are judged by nginx's access log, not by our own counters.
 # usage: scripts/e2e.sh [--full]
-# The short tier has curl, FFmpeg and mpv play through `serve`; --full adds VLC, GStreamer, five origins, a hundred clients at once, and the
-# figures of docs/PLAYERS.md over a link with real packets (as root only).
+# The short tier has curl, FFmpeg and mpv play through `serve`; --full adds VLC, GStreamer, the recipes, five origins, a hundred clients at
+# once, and the figures of docs/PLAYERS.md over a link with real packets (as root only).
 # What it needs is installed from Debian's packages, as root; else it says what is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,6 +17,7 @@ esac
 . scripts/e2e/media.sh
 . scripts/e2e/players.sh
 . scripts/e2e/full.sh
+. scripts/e2e/recipes.sh
 
 # ---- origins -------------------------------------------------------------------------------------------------------
 
@@ -318,6 +319,7 @@ if [ -e src/bin/kithara-file/main.rs ]; then
     players
     if [ -n "$full" ] && [ -e "$dir/www/clips" ]; then
         more_players
+        recipes
         origins
         crowd
         scripts/e2e/seeks.sh

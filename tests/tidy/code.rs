@@ -13,10 +13,14 @@ pub(crate) fn too_long(path: &str, text: &str) -> Vec<Breach> {
     (lines > MOST_LINES).then(complaint).into_iter().collect()
 }
 
+/// The one place with `unsafe`: libmpv's C, in a recipe that is a package of its own.
+const FOREIGN: &str = "examples/libmpv/src/ffi.rs";
+
 /// No `unsafe`, and (defect 18) no mapped files: truncating one under a reader kills the process.
 pub(crate) fn unsafe_or_mapped(path: &str, rust: &Rust) -> Vec<Breach> {
     let mapped = |word: &str| !path.starts_with("tests/") && word.to_lowercase().contains("mmap");
-    let hits = rust.tokens.iter().filter(|token| token.text == "unsafe" || mapped(&token.text));
+    let hit = |word: &str| (word == "unsafe" && path != FOREIGN) || mapped(word);
+    let hits = rust.tokens.iter().filter(|token| hit(&token.text));
     hits.map(|token| Breach::new(path, token.line, format!("`{}`", token.text))).collect()
 }
 

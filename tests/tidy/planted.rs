@@ -150,6 +150,9 @@ fn defect_18_nothing_is_mapped_and_nothing_is_unsafe() {
     fires("Cargo.toml", "memmap2 = \"1\"");
     fires("src/storage/file.rs", "fn f() { unsafe { g() } }");
     fires("tests/file.rs", "unsafe fn f() {}");
+    fires("examples/libmpv/src/stream.rs", "unsafe fn f() {}");
+    fires("examples/libmpv/src/ffi.rs", "fn f() { unsafe { mmap() } }");
+    silent("examples/libmpv/src/ffi.rs", "unsafe fn f() {}");
     silent(
         "src/lib.rs",
         "#![forbid(unsafe_code)] // never mmap, \"unsafe\" { }\nconst S: &str = \"unsafe { mmap }\";",

@@ -6,7 +6,6 @@
 //!
 //! Not here: filling holes; that takes a session.
 
-use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::Range;
@@ -15,6 +14,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::AssetStore;
+use super::beside::{beside, folder_of};
 use super::extents::Extents;
 use super::key::AssetKey;
 use super::layout::{Kind, is_there};
@@ -243,33 +243,6 @@ fn to_std(extents: &Extents) -> Vec<Range<u64>> {
     extents.to_vec().into_iter().map(ByteRange::to_std).collect()
 }
 
-/// End of the name of an unfinished file.
-const PART: &str = ".part";
-/// How many random letters and digits the name of an unfinished file has.
-const RANDOM: usize = 6;
-
-/// Removes unfinished files in `folder` whose names begin with `prefix` and on which nobody is at work: a process that is
-/// killed cannot remove its own.
-fn sweep(folder: &Path, prefix: &OsStr) {
-    let Ok(entries) = folder.read_dir() else { return };
-    for entry in entries.flatten().filter(|entry| is_part(&entry.file_name(), prefix)) {
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        let opened = is_file.then(|| File::options().write(true).open(entry.path()));
-        // Removed under the lock: whoever has just made it and waits for the lock finds it gone.
-        if let Some(Ok(file)) = opened
-            && file.try_lock().is_ok()
-        {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-}
-
-fn is_part(name: &OsStr, prefix: &OsStr) -> bool {
-    let rest = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes());
-    let random = rest.and_then(|rest| rest.strip_suffix(PART.as_bytes()));
-    random.is_some_and(|it| it.len() == RANDOM && it.iter().all(u8::is_ascii_alphanumeric))
-}
-
 /// The place of the new file.
 #[derive(Debug)]
 pub(super) struct Target {
@@ -299,35 +272,9 @@ impl Target {
         Ok(target)
     }
 
-    fn folder(&self) -> &Path {
-        match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        }
-    }
-
-    /// A file beside the place, which goes when dropped. What killed processes have left of earlier ones goes first.
+    /// A file beside the place, which goes when dropped.
     pub(super) fn beside(&self) -> Result<NamedTempFile, ExportError> {
-        let unnamed = || io::Error::new(io::ErrorKind::InvalidInput, "it names no file");
-        let name = self.path.file_name().ok_or_else(|| self.failed(unnamed()))?;
-        let mut prefix = OsString::from(".");
-        prefix.push(name);
-        prefix.push(".");
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(&prefix).suffix(PART).rand_bytes(RANDOM);
-        // As any new file: the user's mask decides, not the secrecy of the store.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        sweep(self.folder(), &prefix);
-        loop {
-            let file = builder.tempfile_in(self.folder()).map_err(|error| self.failed(error))?;
-            // By this whoever clears up knows that somebody is at work on it. Where nothing can be locked, nothing is swept.
-            let _ = file.as_file().lock();
-            // It may have been swept before it was locked.
-            if file.path().exists() {
-                return Ok(file);
-            }
-        }
+        beside(&self.path).map_err(|error| self.failed(error))
     }
 
     /// Gives the file its name.
@@ -338,7 +285,9 @@ impl Target {
             IfExists::Refuse => file.persist_noclobber(&self.path),
         };
         match named {
-            Ok(_) => platform::sync_folder(self.folder()).map_err(|error| self.failed(error)),
+            Ok(_) => {
+                platform::sync_folder(folder_of(&self.path)).map_err(|error| self.failed(error))
+            }
             Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(ExportError::Exists { path: self.path.clone() })
             }

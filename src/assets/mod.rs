@@ -12,6 +12,7 @@
 
 mod along;
 mod barrier;
+mod beside;
 mod boot;
 mod evict;
 mod export;

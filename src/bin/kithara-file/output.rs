@@ -2,11 +2,7 @@
 //!
 //! Written beside its place and renamed at the end, so that a name never stands for half a file, and an
 //! older file stays until the new one is whole. Pipes and devices are written straight.
-//!
-//! A run that is killed leaves its unfinished file behind; the next one that writes the same file removes it.
-//! One that is alive holds a lock on its own.
 
-use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Stdout, Write};
 use std::path::{Path, PathBuf};
@@ -16,11 +12,8 @@ use url::Url;
 
 use crate::failure::Failure;
 
-/// End of the name of an unfinished file.
-const PART: &str = ".part";
-
-/// How many random letters and digits the name of an unfinished file has.
-const RANDOM: usize = 6;
+#[path = "../../assets/beside.rs"]
+mod beside;
 
 /// Name of the file where the URL has none.
 const UNNAMED: &str = "download";
@@ -60,23 +53,9 @@ impl Output {
     }
 
     fn beside(path: PathBuf) -> Result<Self, Failure> {
-        let (folder, prefix) = place_of_part(&path).ok_or_else(|| {
-            Failure::new(format!("cannot write {}: it names no file", path.display()))
-        })?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(&prefix).suffix(PART).rand_bytes(RANDOM);
-        // As any new file: the user's mask decides, not the secrecy of temporary files.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        sweep(folder, &prefix);
-        loop {
-            let file = builder.tempfile_in(folder).map_err(|error| cannot_write(&path, &error))?;
-            // Where nothing can be locked, nothing is swept either.
-            let _ = file.as_file().lock();
-            // Another run may have swept it before it was locked.
-            if file.path().exists() {
-                return Ok(Self::Whole { file, path });
-            }
+        match beside::beside(&path) {
+            Ok(file) => Ok(Self::Whole { file, path }),
+            Err(error) => Err(cannot_write(&path, &error)),
         }
     }
 
@@ -120,39 +99,6 @@ impl Write for Output {
             Self::Whole { file, .. } => file.flush(),
         }
     }
-}
-
-/// The folder of the unfinished file of `path`, and how its name begins.
-fn place_of_part(path: &Path) -> Option<(&Path, OsString)> {
-    let mut prefix = OsString::from(".");
-    prefix.push(path.file_name()?);
-    prefix.push(".");
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    Some((folder, prefix))
-}
-
-/// Removes what killed runs have left of the file that `prefix` stands for.
-fn sweep(folder: &Path, prefix: &OsStr) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten().filter(|entry| is_part(&entry.file_name(), prefix)) {
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        let opened = is_file.then(|| File::options().write(true).open(entry.path()));
-        // Removed under the lock: whoever has just made it and waits for the lock finds it gone.
-        if let Some(Ok(file)) = opened
-            && file.try_lock().is_ok()
-        {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-}
-
-fn is_part(name: &OsStr, prefix: &OsStr) -> bool {
-    let rest = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes());
-    let random = rest.and_then(|rest| rest.strip_suffix(PART.as_bytes()));
-    random.is_some_and(|it| it.len() == RANDOM && it.iter().all(u8::is_ascii_alphanumeric))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {

@@ -43,6 +43,9 @@ if grep 'hyper feature "server"' <<<"$features"; then
     exit 1
 fi
 
+step "each crate's licence is what docs/licences.tsv says"
+scripts/licences.sh
+
 step "package"
 cargo package --quiet --allow-dirty --list >/dev/null
 cargo package --quiet --allow-dirty

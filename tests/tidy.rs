@@ -8,6 +8,8 @@
 mod code;
 #[path = "tidy/floors.rs"]
 mod floors;
+#[path = "tidy/licences.rs"]
+mod licences;
 #[path = "tidy/planted.rs"]
 mod planted;
 #[path = "tidy/rust.rs"]
@@ -62,6 +64,7 @@ fn inspect(files: &[File]) -> Vec<Breach> {
         breaches.extend(code::foreign_places(path, text));
         breaches.extend(code::mapped_by_dependency(path, text));
     }
+    breaches.extend(licences::licences(files));
     for (path, text, rust) in &read_rust(files) {
         breaches.extend(code::too_long(path, text));
         breaches.extend(code::unsafe_or_mapped(path, rust));

@@ -2,7 +2,7 @@
 //!
 //! Planted words that a plain search for leftovers would find here are put together from pieces.
 
-use crate::{Breach, inspect};
+use crate::{Breach, inspect, licences};
 
 /// The lines of `path` that break a rule when the repository holds nothing but this text.
 fn lines(path: &str, text: &str) -> Vec<usize> {
@@ -224,4 +224,29 @@ fn literals_and_comments_hide_nothing_behind_them() {
         "tests/a.rs",
         "const S: &[u8] = br\"unsafe\"; const T: &str = \"\\\"unsafe\"; // unsafe",
     );
+}
+
+#[test]
+fn each_crate_was_looked_at_for_its_licence() {
+    let lock = "[[package]]\nname = \"a-b\"\n[[package]]\nname = \"ring\"\n";
+    let paper = "`ring` asks for something, and the `icu_*` too";
+    let found = |lock: &str, table: &str| {
+        let breaches = breaches(&[
+            ("Cargo.lock", lock),
+            (licences::TABLE, table),
+            ("docs/LICENSES.md", paper),
+        ]);
+        breaches.iter().map(|breach| breach.line).collect::<Vec<_>>()
+    };
+    let nothing: [usize; 0] = [];
+    let table = "a-b\tMIT OR Apache-2.0\nring\tApache-2.0 AND ISC\n";
+    assert_eq!(found(lock, table), nothing);
+    let more = |name: &str| format!("{lock}[[package]]\nname = \"{name}\"\n");
+    assert_eq!(found(&more("new"), table), [0], "nobody looked at it");
+    assert_eq!(found(lock, &format!("{table}zz\tMIT\n")), [3], "it is gone");
+    assert_eq!(found(&more("zz"), &format!("{table}zz\tGPL-3.0\n")), [3], "not told of");
+    assert_eq!(found(&more("zz"), &format!("{table}zz\tMIT AND GPL-3.0\n")), [3], "not told of");
+    assert_eq!(found(&more("icu_x"), "a-b\tMIT\nicu_x\tUnicode-3.0\nring\tMIT\n"), nothing);
+    assert_eq!(found(lock, "ring\tMIT\na-b\tMIT\n"), [2], "out of order");
+    assert_eq!(found(lock, "a-b MIT\nring\tMIT\n"), [1, 0], "not a row");
 }

@@ -276,6 +276,31 @@ scrubs() {
     no_head
 }
 
+# What the terminal of the size $1 x $2 shows, once `watch` was ended in it after it was made as large as $3 x $4.
+watched_terminal() {
+    local tmux=(tmux -S "$dir/tmux" -f /dev/null)
+    "${tmux[@]}" new-session -d -x "$1" -y "$2" "PS1='> ' bash --norc --noprofile"
+    "${tmux[@]}" send-keys "clear; seq 3; $program watch $nginx/media/chirp.mp3; echo over" Enter
+    eventually shows 'q quit' || fail "watch draws nothing"
+    "${tmux[@]}" resize-window -x "$3" -y "$4"
+    eventually shows "^.\{$(($3 - 1))\}" || true
+    "${tmux[@]}" send-keys q
+    eventually shows '^over' || fail "watch does not end"
+    "${tmux[@]}" capture-pane -p -S -100
+    "${tmux[@]}" kill-server
+}
+shows() { tmux -S "$dir/tmux" capture-pane -p | grep -q -- "$1"; }
+
+watches() {
+    require_tools tmux || return 0
+    step "watch in tmux: the terminal is given back as it was, also when it was made wider"
+    for size in "100 30" "120 30" "60 12"; do
+        # shellcheck disable=SC2086 # two words on purpose
+        watched_terminal 100 30 $size >"$dir/terminal.txt"
+        ! grep -q '^[^>]*[█▄]' "$dir/terminal.txt" || fail "rows of the map are left: $(cat "$dir/terminal.txt")"
+    done
+}
+
 examples() {
     local target="${CARGO_TARGET_DIR:-target}/debug/examples"
     for example in play_blocking play_async two_cursors offline; do
@@ -314,6 +339,7 @@ if [ -e src/bin/kithara-file/main.rs ]; then
     store_removed
     bad_input
     scrubs
+    watches
     serves
     examples
     players

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use kithara_file::{CancellationToken, Engine, Session};
 use ratatui::DefaultTerminal;
+use ratatui::backend::Backend as _;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::args::Watch;
@@ -57,6 +58,8 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
+        // Of a screen that was made wider meanwhile, tmux would leave rows above the prompt.
+        let _ = self.0.backend_mut().clear();
         let _ = ratatui::try_restore();
     }
 }

@@ -399,6 +399,13 @@ fn the_demo_checks_every_byte_and_leaves_nothing_behind() {
     let ended = desk.run(&args).fine();
     let text = String::from_utf8(ended.out).unwrap();
     assert!(text.contains("4 far seeks"), "{text}");
+    // Before the report is out.
+    for told in [
+        "played 1 s in real time: first byte after ",
+        "far seek 2 of 4; to the first byte up to now ",
+    ] {
+        assert!(ended.err.contains(told), "{}", ended.err);
+    }
     let wrong = text.lines().find(|line| line.starts_with("wrong bytes")).unwrap();
     assert_eq!(wrong.split_whitespace().collect::<Vec<_>>(), ["wrong", "bytes", "0", "0"]);
     assert!(desk.files().is_empty(), "{:?}", desk.files());

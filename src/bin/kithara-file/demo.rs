@@ -21,7 +21,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::args::Demo;
 use crate::coverage;
 use crate::failure::Failure;
-use crate::figures::Random;
+use crate::figures::{Random, Spread, ms};
 use crate::live::Live;
 use crate::naive::{Naive, client_builder};
 use crate::{remark, say};
@@ -73,10 +73,11 @@ pub(crate) async fn run(args: Demo, stop: CancellationToken) -> Result<(), Failu
     origin.put(OURS, content.clone());
     origin.put(NAIVE, content.clone());
     remark(&format!(
-        "{} of music behind a link of {} ms and {} Mbit/s, opened through the engine",
+        "{} of music behind a link of {} ms and {} Mbit/s, opened through the engine; the report comes after {} far seeks",
         HumanBytes(content.len()),
         args.rtt,
-        args.mbit
+        args.mbit,
+        args.seeks
     ));
     let engine = Engine::builder().client_factory(std::sync::Arc::new(client_builder)).build()?;
     let page = match args.once {
@@ -169,21 +170,38 @@ impl Stage<'_> {
             self.check_ours(tick * portion as u64, portion);
             self.say(&format!("playing, {:.1} s", (tick * TICK.as_millis() as u64) as f64 / 1e3));
         }
-        self.lines(&format!("played {seconds} s in real time"));
-        Ok((opened.unwrap_or_default(), stalls))
+        let opened = opened.unwrap_or_default();
+        self.lines(&format!(
+            "played {seconds} s in real time: first byte after {:.0} ms, {stalls} stalls",
+            ms(opened)
+        ));
+        Ok((opened, stalls))
     }
 
     /// Seeks far, in turns with the naive client.
     async fn far_seeks(&mut self, places: &[u64]) -> Result<(), Failure> {
         for (number, &place) in places.iter().enumerate() {
             let text = format!("far seek {} of {}", number + 1, places.len());
-            self.seek_ours(place, &text).await?;
+            self.seek_ours(place, &format!("{text}{}", self.so_far())).await?;
             self.seek_naive(place).await?;
             if (number + 1) % places.len().div_ceil(3) == 0 || number + 1 == places.len() {
-                self.lines(&text);
+                self.lines(&format!("{text}{}", self.so_far()));
             }
         }
         Ok(())
+    }
+
+    /// What the far seeks have shown up to now, so that nobody has to wait for the report.
+    fn so_far(&self) -> String {
+        let median =
+            |arm: &Arm| Spread::of(&arm.seeks.iter().map(|seek| seek.first).collect::<Vec<_>>());
+        match (median(&self.ours), median(&self.theirs)) {
+            (Some(ours), Some(theirs)) => format!(
+                "; to the first byte up to now {:.0} ms, naive {:.0} ms (p50)",
+                ours.p50, theirs.p50
+            ),
+            _ => String::new(),
+        }
     }
 
     /// Seeks back to what is stored, and gives the times to the first byte.

@@ -12,7 +12,7 @@ import time
 from selenium.webdriver.common.keys import Keys
 
 from browser import PATIENCE, Browser, Failure, expect, until
-from browser_stage import ends_well, film, knobs_of, nginx, program, state_of, step, text_of
+from browser_stage import film, knobs_of, nginx, program, run, state_of, step, text_of
 
 SOON = 3  # seconds in which a newcomer sees the map move
 
@@ -198,7 +198,6 @@ def wav_through_demo(binary, folder):
 
 def main():
     binary, folder = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-    ends_well()
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     with tempfile.TemporaryDirectory() as temporary:
@@ -210,8 +209,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failure as failure:
-        print(f"FAILED: {failure}", file=sys.stderr)
-        sys.exit(1)
+    run(main)

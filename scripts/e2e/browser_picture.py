@@ -8,9 +8,9 @@ import shutil
 import sys
 import tempfile
 
-from browser import Browser, Failure, expect, until
+from browser import Browser, expect, until
 from browser_page import Card
-from browser_stage import ORIGIN, at_the_near_end, ends_well, film, link, program
+from browser_stage import ORIGIN, at_the_near_end, film, link, program, run
 
 LINK = {"rtt_ms": 80, "down_mbit": 16, "up_mbit": 8, "queue_kib": 256}
 MOST = 150_000  # bytes
@@ -44,7 +44,6 @@ def take(binary, near, picture):
 
 
 def main():
-    ends_well()
     if sys.argv[1] == "--inside":
         return take(*sys.argv[2:])
     with tempfile.TemporaryDirectory() as near:
@@ -55,8 +54,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failure as failure:
-        print(f"FAILED: {failure}", file=sys.stderr)
-        sys.exit(1)
+    run(main)

@@ -14,8 +14,8 @@ import statistics
 import sys
 import tempfile
 
-from browser import Browser, Failure, expect, until
-from browser_stage import ORIGIN, at_the_near_end, ends_well, ffmpeg, film, link, program, step
+from browser import Browser, expect, until
+from browser_stage import ORIGIN, at_the_near_end, ffmpeg, film, link, program, run, step
 
 LINK = {"rtt_ms": 40, "down_mbit": 50, "up_mbit": 20, "queue_kib": 256}
 SEEKS = 14
@@ -93,7 +93,11 @@ def measure(binary, folder, near, media):
             file.write(json.dumps(row) + "\n")
     table(rows)
     slow = [row["medium"] for row in rows if row["of alone"] > MOST]
-    expect(not slow, f"more than {MOST} of the median alone: {', '.join(slow)}")
+    if slow:
+        print(f"MISSED: more than {MOST} of the median alone: {', '.join(slow)}", flush=True)
+    # How fast is told, since other work on the machine decides it as well; to be in the way is a fault.
+    slower = [row["medium"] for row in rows if row["of alone"] > 1]
+    expect(not slower, f"slower than alone: {', '.join(slower)}")
 
 
 def table(rows):
@@ -108,7 +112,6 @@ def table(rows):
 
 
 def main():
-    ends_well()
     if sys.argv[1] == "--inside":
         return measure(sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5:])
     binary, folder, media = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3:] or MEDIA
@@ -122,8 +125,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failure as failure:
-        print(f"FAILED: {failure}", file=sys.stderr)
-        sys.exit(1)
+    run(main)

@@ -42,6 +42,16 @@ def ends_well():
         signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
+def run(main):
+    """Runs a script: what fails is told in a line, and with the exit code."""
+    ends_well()
+    try:
+        main()
+    except Failure as failure:
+        print(f"FAILED: {failure}", file=sys.stderr)
+        sys.exit(1)
+
+
 @contextlib.contextmanager
 def process(command, log):
     """A process whose output goes to `log`; told to end, and waited for, when its `with` ends."""

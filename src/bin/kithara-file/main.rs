@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use kithara_file::CancellationToken;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use args::{Args, Command};
 use failure::Failure;
@@ -76,7 +77,11 @@ fn log(verbose: u8) -> Result<(), Failure> {
     };
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| Failure::usage(format!("RUST_LOG cannot be used: {error}")))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_span_events(FmtSpan::CLOSE)
+        .with_writer(std::io::stderr)
+        .init();
     Ok(())
 }
 

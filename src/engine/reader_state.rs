@@ -16,8 +16,8 @@ pub(crate) struct ReaderState {
     pub(crate) refill_at: AtomicU64,
     /// Where the cursor is.
     pub(crate) position: AtomicU64,
-    /// Where its last read ended.
-    read_to: AtomicU64,
+    /// Where its last read ended, or where it said since then that it is.
+    came_to: AtomicU64,
     /// How often it has told the scheduler where it is.
     told: AtomicU64,
     /// Reads served without waiting.
@@ -48,7 +48,7 @@ impl ReaderState {
             id,
             refill_at: AtomicU64::new(u64::MAX),
             position: AtomicU64::new(0),
-            read_to: AtomicU64::new(0),
+            came_to: AtomicU64::new(0),
             told: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             waits: AtomicU64::new(0),
@@ -59,15 +59,17 @@ impl ReaderState {
         }
     }
 
-    /// The reader is about to tell the scheduler where it is.
-    pub(crate) fn tells(&self) {
+    /// The reader is about to tell the scheduler that it is at `position`.
+    pub(crate) fn tells(&self, position: u64) {
+        // A seek back leaves the end of the last read past the next mark, where the reader no longer is.
+        self.came_to.store(position, Ordering::Release);
         self.told.fetch_add(1, Ordering::Release);
     }
 
     /// The reader's last read ended at `position`; whether that is at or past the mark.
     pub(crate) fn has_read(&self, position: u64) -> bool {
         self.position.store(position, Ordering::Relaxed);
-        self.read_to.store(position, Ordering::Release);
+        self.came_to.store(position, Ordering::Release);
         // Either this sees a mark that is being set, or who sets it sees this.
         fence(Ordering::SeqCst);
         position >= self.refill_at.load(Ordering::Acquire)
@@ -79,7 +81,7 @@ impl ReaderState {
     pub(crate) fn set_mark(&self, at: u64, heard: u64) -> Option<u64> {
         self.refill_at.store(at, Ordering::Release);
         fence(Ordering::SeqCst);
-        let position = self.read_to.load(Ordering::Acquire);
+        let position = self.came_to.load(Ordering::Acquire);
         if position < at || self.told.load(Ordering::Acquire) != heard {
             return None;
         }
@@ -147,10 +149,21 @@ mod tests {
     fn p4_a_reader_that_is_just_telling_where_it_is_is_heard_and_not_guessed_at() {
         let state = state();
         assert!(!state.has_read(1000));
-        state.tells();
+        state.tells(1000);
         assert_eq!(state.set_mark(900, 0), None);
         assert_eq!(state.refill_at.load(Ordering::Relaxed), 900);
         assert_eq!(state.set_mark(900, 1), Some(1000));
+    }
+
+    /// P5: a seek back, whose first bytes are on their way, is one jump and not three, which would be a drag.
+    #[test]
+    fn p5_a_reader_that_waits_far_back_is_not_where_it_read_last() {
+        let state = state();
+        assert!(!state.has_read(1000));
+        state.tells(10);
+        assert_eq!(state.set_mark(500, 1), None);
+        assert_eq!(state.refill_at.load(Ordering::Relaxed), 500, "the mark holds");
+        assert!(state.has_read(501));
     }
 
     /// E11: the reader's own seek takes over the place that was ordered, and leaves the interrupt to a read.

@@ -214,7 +214,7 @@ impl Cursor {
             let _ = self.shared.refill_at.compare_exchange(passed, never, order.0, order.1);
         }
         let (reader, position) = (self.shared.id, self.position);
-        self.shared.tells();
+        self.shared.tells(self.position);
         self.session.engine().shared.sched(Event::Moved { reader, position });
     }
 
@@ -262,7 +262,7 @@ impl Cursor {
         self.expected = Some(self.position);
         let (reader, range) = (self.shared.id, ByteRange::at(self.position, wanted as u64));
         let asked = Event::Demand { reader, demand, range, urgency: Urgency::Blocked };
-        self.shared.tells();
+        self.shared.tells(self.position);
         let resource = &self.session.resource;
         if resource.along.is_some() && engine.net.is_none() {
             // No request is going to look whether another engine has it by now.

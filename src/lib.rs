@@ -66,6 +66,7 @@
 //! - `symphonia`: [`Reader`] is a `MediaSource` of symphonia 0.6; see the module `decode`.
 //! - `serve`: a local HTTP server for every other player; see the module `serve`.
 //! - `metrics`: counters, gauges and histograms by the `metrics` facade; `docs/OBSERVE.md` names them.
+//! - `object-store`: origins in object stores, `s3://`, `gs://`, `az://` or built by the application; see [`Source::url`].
 //! - `origin`: a scripted HTTP origin behind a shaped link, for tests and the demo. Not part of the versioning promise.
 //! - `sim`: the simulated link and clock of the scheduler's tests. Not part of the versioning promise.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -132,6 +133,9 @@ pub use error::{Error, NetworkError, NetworkErrorKind, Stage, StorageError};
 pub use events::{Events, SessionEvent};
 pub use ids::Lane;
 pub use net::{BoundHeader, ClientFactory, HeaderScope, ProviderError, UrlProvider};
+/// The crate whose stores [`Source::object`] takes, in the version that it takes.
+#[cfg(feature = "object-store")]
+pub use object_store;
 pub use reader::{AsyncReader, Reader, ReaderHandle};
 pub use session::Session;
 pub use snapshot::{InFlight, Purpose, Snapshot};

@@ -1,6 +1,6 @@
 //! Which asset is meant: a hash, so that no name on disk is ever made of foreign text.
 //!
-//! The hash of a URL leaves out userinfo, query and fragment: signed URLs of one film are one
+//! The hash of a URL of the web leaves out userinfo, query and fragment: signed URLs of one film are one
 //! asset, and secrets do not reach the disk. Where the query does tell resources apart, an explicit
 //! key says so.
 //!
@@ -26,12 +26,17 @@ pub struct AssetKey {
 }
 
 impl AssetKey {
-    /// The resource at `url`, whatever its userinfo, query and fragment.
+    /// The resource at `url`, whatever its userinfo (but for a container of Azure's), query and fragment.
     pub fn for_url(url: &Url) -> Self {
         let mut hasher = Sha256::new();
         hasher.update(b"url\0");
         hasher.update(url.scheme());
         hasher.update(b"\0");
+        // Elsewhere a name is part of the place: the container in `abfss://container@account/key`.
+        if !matches!(url.scheme(), "http" | "https") && !url.username().is_empty() {
+            hasher.update(url.username());
+            hasher.update(b"@");
+        }
         hasher.update(url.host_str().unwrap_or_default());
         hasher.update(b"\0");
         hasher.update(url.port_or_known_default().unwrap_or(0).to_le_bytes());

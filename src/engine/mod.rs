@@ -126,7 +126,7 @@ impl Engine {
 
 async fn object(shared: Arc<Shared>, source: Source, max_len: u64) -> Result<Bytes, Error> {
     let url = match &source.place {
-        Place::Http(url) => url.clone(),
+        Place::Remote(url) => url.clone(),
         Place::File(path) => {
             let path = path.clone();
             let read = move || read_bounded(&path, max_len);

@@ -72,7 +72,7 @@ pub(crate) async fn open(shared: &Arc<Shared>, source: Source) -> Result<Hold, E
                 Place::File(path) => {
                     Ok((open_file(shared, path, source.without_links).await?, None))
                 }
-                Place::Http(url) => open_http(shared, url, source).await,
+                Place::Remote(url) => open_remote(shared, url, source).await,
             }
         }
     };
@@ -145,7 +145,7 @@ fn validator_of(meta: &std::fs::Metadata) -> Option<Validator> {
     })
 }
 
-async fn open_http(
+async fn open_remote(
     shared: Arc<Shared>,
     url: Url,
     source: Source,

@@ -13,7 +13,7 @@ use crate::engine::resource::Resource;
 use crate::engine::writer::Job;
 use crate::error::Error;
 use crate::ids::{Counter, FetchId, OriginId, ReaderId, ResourceId};
-use crate::net::HttpStack;
+use crate::net::NetStack;
 use crate::sched::Event;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use crate::time::Clock;
@@ -86,7 +86,7 @@ pub(crate) struct Shared {
     /// See [`Names`].
     pub(crate) names: Names,
     /// The HTTP clients; `None` while offline, so that nothing can be sent.
-    pub(crate) net: Option<Arc<HttpStack>>,
+    pub(crate) net: Option<Arc<NetStack>>,
     /// The store on disk.
     pub(crate) store: AssetStore,
     /// Where a resource is stored, if the application decides that.
@@ -115,7 +115,7 @@ pub(crate) type KeyFn = dyn Fn(&url::Url) -> Option<String> + Send + Sync;
 /// What [`Shared::new`] is made of.
 pub(crate) struct Parts {
     pub(crate) config: Config,
-    pub(crate) net: Option<Arc<HttpStack>>,
+    pub(crate) net: Option<Arc<NetStack>>,
     pub(crate) store: AssetStore,
     pub(crate) key_of: Option<Arc<KeyFn>>,
     pub(crate) own: Handle,
@@ -211,7 +211,11 @@ impl Shared {
 
     /// The number of the origin that `url` belongs to.
     pub(crate) fn origin_of(&self, url: &url::Url) -> OriginId {
-        let name = url.origin().ascii_serialization();
+        let name = match url.origin() {
+            // Of a scheme that is not the web's: a bucket is an origin.
+            url::Origin::Opaque(_) => url[..url::Position::BeforePath].to_owned(),
+            origin @ url::Origin::Tuple(..) => origin.ascii_serialization(),
+        };
         let mut origins = self.origins.lock();
         let next = OriginId(origins.len() as u64 + 1);
         *origins.entry(name).or_insert(next)

@@ -13,7 +13,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-#[cfg(test)]
+#[cfg(any(test, feature = "object-store"))]
 use futures::stream::BoxStream;
 use tokio::time::Instant;
 
@@ -34,8 +34,8 @@ const END_GRACE: Duration = Duration::from_millis(200);
 pub(crate) enum Source {
     /// A response of the HTTP client.
     Response(Box<reqwest::Response>),
-    /// A test's script.
-    #[cfg(test)]
+    /// What an object store gives, or a test's script.
+    #[cfg(any(test, feature = "object-store"))]
     Stream(BoxStream<'static, Result<Bytes, BoxError>>),
 }
 
@@ -46,7 +46,7 @@ impl Source {
             Self::Response(response) => {
                 response.chunk().await.map_err(|error| error.without_url().into()).transpose()
             }
-            #[cfg(test)]
+            #[cfg(any(test, feature = "object-store"))]
             Self::Stream(stream) => futures::StreamExt::next(stream).await,
         }
     }
@@ -302,7 +302,7 @@ impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Response(_) => "Response",
-            #[cfg(test)]
+            #[cfg(any(test, feature = "object-store"))]
             Self::Stream(_) => "Stream",
         })
     }

@@ -55,6 +55,18 @@ impl HttpNet {
         Ok(Self { lanes: Lanes::new(config, factory)?, config: config.net.clone() })
     }
 
+    /// The HTTP clients.
+    #[cfg(feature = "object-store")]
+    pub(super) fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
+    /// Whether a page in place of the media is refused.
+    #[cfg(feature = "object-store")]
+    pub(super) fn refuses_html(&self) -> bool {
+        self.config.refuse_html
+    }
+
     /// Asks and judges; see [`Net::get_range`].
     async fn get(
         &self,

@@ -87,7 +87,7 @@ impl LaneClient {
             Some(shelf) => shelf.send(url, request).await?,
             None => (request.send().await?, false),
         };
-        let connection = match (self.is_known(&response), took_spare) {
+        let connection = match (self.is_known(response.extensions()), took_spare) {
             (true, _) => ConnectionUse::Reused,
             (false, true) => ConnectionUse::Spare,
             (false, false) => ConnectionUse::New,
@@ -95,9 +95,18 @@ impl LaneClient {
         Ok((response, connection))
     }
 
-    /// Whether an earlier answer had come over the connection of `response`.
-    fn is_known(&self, response: &Response) -> bool {
-        let Some(info) = response.extensions().get::<HttpInfo>() else { return false };
+    /// Over what kind of connection an answer came that was asked for by other means than [`send`](Self::send).
+    #[cfg(feature = "object-store")]
+    pub(crate) fn connection_of(&self, extensions: &http::Extensions) -> ConnectionUse {
+        match self.is_known(extensions) {
+            true => ConnectionUse::Reused,
+            false => ConnectionUse::New,
+        }
+    }
+
+    /// Whether an earlier answer had come over the connection of the one with these `extensions`.
+    fn is_known(&self, extensions: &http::Extensions) -> bool {
+        let Some(info) = extensions.get::<HttpInfo>() else { return false };
         self.saw((info.local_addr(), info.remote_addr()))
     }
 

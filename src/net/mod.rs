@@ -20,6 +20,8 @@ mod headers;
 mod http;
 mod lanes;
 mod media;
+#[cfg(feature = "object-store")]
+pub(crate) mod object;
 pub(crate) mod redact;
 mod redirect;
 mod retry;
@@ -208,7 +210,13 @@ pub(crate) trait Net: Send + Sync + 'static {
 }
 
 /// The client that the engine uses.
-pub(crate) type HttpStack = retry::Retry<timeout::Timeout<http::HttpNet>>;
+pub(crate) type NetStack = retry::Retry<timeout::Timeout<Origins>>;
+
+/// Who asks what kind of origin.
+#[cfg(not(feature = "object-store"))]
+type Origins = http::HttpNet;
+#[cfg(feature = "object-store")]
+type Origins = object::Objects;
 
 /// Builds the lanes and what goes around them. The same `seed` gives the same pauses between tries.
 ///
@@ -219,9 +227,11 @@ pub(crate) fn build(
     config: &Config,
     factory: Option<&ClientFactory>,
     seed: u64,
-) -> Result<HttpStack, Error> {
-    let http = http::HttpNet::new(config, factory)?;
-    let limited = timeout::Timeout::new(http, config.timeouts.clone());
+) -> Result<NetStack, Error> {
+    let origins = http::HttpNet::new(config, factory)?;
+    #[cfg(feature = "object-store")]
+    let origins = object::Objects::new(origins);
+    let limited = timeout::Timeout::new(origins, config.timeouts.clone());
     Ok(retry::Retry::new(limited, config.tunables.retry.clone(), seed))
 }
 

@@ -13,6 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::sync::Semaphore;
 use url::{Origin, Url};
 
+#[cfg(feature = "object-store")]
+use super::object::ObjectPlace;
 use crate::error::Error;
 use crate::sync::{Arc, Mutex};
 
@@ -133,6 +135,9 @@ pub(crate) struct Target {
     /// Name and password that stood in the URL; bound to the origin as well.
     userinfo: Option<(String, Option<String>)>,
     provider: Option<UrlProvider>,
+    /// Which object of which store, if it is none of HTTP's.
+    #[cfg(feature = "object-store")]
+    object: Option<ObjectPlace>,
     place: Mutex<Place>,
     /// One permit: who asks the provider.
     asking: Semaphore,
@@ -154,6 +159,8 @@ impl Target {
         headers.iter().try_for_each(|header| check_header(&header.name))?;
         let userinfo = take_userinfo(&mut url);
         Ok(Arc::new(Self {
+            #[cfg(feature = "object-store")]
+            object: None,
             origin: url.origin(),
             headers,
             userinfo,
@@ -162,6 +169,27 @@ impl Target {
             asking: Semaphore::new(1),
             original: url,
         }))
+    }
+
+    /// An object, which is called `url`.
+    #[cfg(feature = "object-store")]
+    pub(crate) fn of_object(url: Url, object: ObjectPlace) -> Arc<Self> {
+        Arc::new(Self {
+            object: Some(object),
+            origin: url.origin(),
+            headers: Vec::new(),
+            userinfo: None,
+            provider: None,
+            place: Mutex::new(Place { base: url.clone(), generation: 0, found: None }),
+            asking: Semaphore::new(1),
+            original: url,
+        })
+    }
+
+    /// Which object it is; `None` for what HTTP serves.
+    #[cfg(feature = "object-store")]
+    pub(crate) fn object(&self) -> Option<&ObjectPlace> {
+        self.object.as_ref()
     }
 
     /// The source's own URL, without userinfo.

@@ -16,7 +16,7 @@ const RESERVED: [&str; 2] = ["open", "_"];
 /// The last segment of where the bytes are, decoded, as one harmless path segment.
 pub(super) fn of_place(place: &Place) -> String {
     let last = match place {
-        Place::Http(url) => url
+        Place::Remote(url) => url
             .path_segments()
             .and_then(|mut segments| segments.rfind(|segment| !segment.is_empty()))
             .and_then(decode)
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn named(url: &str) -> String {
-        of_place(&Place::Http(url::Url::parse(url).unwrap()))
+        of_place(&Place::Remote(url::Url::parse(url).unwrap()))
     }
 
     #[test]

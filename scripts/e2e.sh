@@ -3,7 +3,7 @@
 # Bytes are compared with the file; requests are judged by nginx's access log, not by our own counters.
 # usage: scripts/e2e.sh [--full]
 # The short tier has curl, FFmpeg and mpv play through `serve`; --full adds VLC, GStreamer, the recipes, five origins, a hundred clients at
-# once, and the figures of docs/PLAYERS.md over a link with real packets (as root only).
+# once, a real S3 server, and the figures of docs/PLAYERS.md over a link with real packets (as root only).
 # What it needs is installed from Debian's packages, as root; else it says what is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -354,6 +354,7 @@ else
     echo "the command line is not built yet: only the origins were checked"
 fi
 
+[ -z "$full" ] || scripts/e2e/s3.sh
 scripts/e2e/browser.sh "$@"
 
 printf '\nE2E PASSED in %d s\n' "$((SECONDS - started))"

@@ -6,6 +6,7 @@
 mod changes;
 mod faults;
 mod reading;
+mod server;
 mod watched;
 
 use std::io::{Read, Seek, SeekFrom};

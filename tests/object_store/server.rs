@@ -19,7 +19,7 @@ fn upload(bucket: &str, key: &str, len: u64, seed: u64) {
     let addr = endpoint.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(addr).unwrap();
     let head = format!(
-        "PUT /{bucket}/{key} HTTP/1.1\r\nHost: {addr}\r\nContent-Type: video/mp4\r\n\
+        "PUT /{bucket}/{key} HTTP/1.1\r\nHost: {addr}\r\nContent-Type: video/mp4\r\nx-amz-acl: public-read-write\r\n\
          Content-Length: {len}\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();

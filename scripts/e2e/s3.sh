@@ -19,8 +19,11 @@ s3_server() {
     curl -sf -o /dev/null -X PUT "$endpoint/films" || fail "no bucket"
 }
 
+# The server's log, without its colours.
+s3_log() { sed 's/\x1b\[[0-9;]*m//g' "$dir/s3.log"; }
+
 # ranged_gets KEY: how many requests for it were answered with a part.
-ranged_gets() { grep -c "GET /films/$1 HTTP/1.1\" 206" "$dir/s3.log" || true; }
+ranged_gets() { s3_log | grep -c "GET /films/$1 HTTP/1.1\" 206" || true; }
 
 require_tools curl python3 || exit 0
 step "S3: moto $MOTO"
@@ -34,5 +37,5 @@ AWS_ENDPOINT=$endpoint AWS_ALLOW_HTTP=true AWS_ACCESS_KEY_ID=anybody AWS_SECRET_
     cargo test --quiet --features object-store,origin --test object_store server:: >"$dir/s3-tests.err" 2>&1 || fail "the tests against S3"
 grep -q ' 4 passed' "$dir/s3-tests.err" || fail "not all tests against S3 ran"
 [ "$(ranged_gets jumps.mp4)" -le 4 ] && [ "$(ranged_gets jumps.mp4)" -gt 0 ] || fail "$(ranged_gets jumps.mp4) requests for four jumps"
-grep -q 'GET /films/replaced.mp4 HTTP/1.1" 412' "$dir/s3.log" || fail "no range stood under If-Match"
-! grep -E 'films/[a-z/]*\.mp4 HTTP/1.1" 200' "$dir/s3.log" | grep -q GET || fail "an object was asked for whole"
+[ "$(s3_log | grep -c 'GET /films/replaced.mp4 HTTP/1.1" 412')" -gt 0 ] || fail "no range stood under If-Match"
+[ "$(s3_log | grep -cE 'GET /films/[a-z/]*\.mp4 HTTP/1.1" 200')" = 0 ] || fail "an object was asked for whole"

@@ -177,8 +177,9 @@ impl Scheduler {
         let Some(cursor) = cursor else {
             return;
         };
-        if cursor.blocked().is_some() {
-            // Who waits for bytes cannot go on.
+        let went_on = cursor.stream.as_ref().is_some_and(|stream| stream.confirmed);
+        if cursor.blocked().is_some() && !went_on {
+            // Who waits for its first bytes cannot go on.
             return self.timers.set(Timer::ScrubEnd(reader), self.now + HURRY);
         }
         (cursor.scrub.on, cursor.scrub.quick) = (false, 0);

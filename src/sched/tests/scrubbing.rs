@@ -222,6 +222,26 @@ fn p5_a_drag_ends_when_the_hand_rests() {
     assert!(sim.has(window));
 }
 
+/// A player that fills a cache of its own is blocked all the time, wherever it plays.
+#[test]
+fn p5_a_drag_ends_for_a_reader_that_goes_on_as_fast_as_it_can() {
+    let mut sim = Sim::new(LEN).profile(LinkProfile::A).bulk_lanes(2);
+    let reader = sim.open_reader(0);
+    for place in [0, 40, 80] {
+        sim.seek(reader, place * MIB);
+        assert!(sim.take(reader, 4 * KIB) > 0);
+    }
+    assert_eq!(sim.requests.last().map(|last| last.range.len()), Some(64 * KIB), "a drag");
+    let rested = sim.now() + ms(800);
+    while sim.now() < rested {
+        assert!(sim.take(reader, 256 * KIB) > 0);
+    }
+    sim.seek(reader, 160 * MIB);
+    assert!(sim.take(reader, 4 * KIB) > 0);
+    let asked = sim.requests.iter().rfind(|request| request.class == Class::Blocked);
+    assert!(asked.is_some_and(|asked| asked.range.len() > 200 * KIB), "{asked:?}");
+}
+
 /// A pointer that hovers says where the click will be.
 #[test]
 fn p5_a_seek_to_a_place_hinted_150_ms_before_waits_for_nothing() {

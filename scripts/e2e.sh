@@ -278,7 +278,9 @@ scrubs() {
 
 # What the terminal of the size $1 x $2 shows, once `watch` was ended in it after it was made as large as $3 x $4.
 watched_terminal() {
-    local tmux=(tmux -S "$dir/tmux" -f /dev/null)
+    # A server of its own: one that is just ending would take the next session down with it.
+    socket=$dir/tmux.$3x$4
+    local tmux=(tmux -S "$socket" -f /dev/null)
     "${tmux[@]}" new-session -d -x "$1" -y "$2" "PS1='> ' bash --norc --noprofile"
     "${tmux[@]}" send-keys "clear; seq 3; $program watch $nginx/media/chirp.mp3; echo over" Enter
     eventually shows 'q quit' || fail "watch draws nothing"
@@ -289,7 +291,7 @@ watched_terminal() {
     "${tmux[@]}" capture-pane -p -S -100
     "${tmux[@]}" kill-server
 }
-shows() { tmux -S "$dir/tmux" capture-pane -p | grep -q -- "$1"; }
+shows() { tmux -S "$socket" capture-pane -p | grep -q -- "$1"; }
 
 watches() {
     require_tools tmux || return 0

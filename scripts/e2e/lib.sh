@@ -13,7 +13,7 @@ cleanup() {
     for pid in $client_pid $serve_pid $python_pid $nginx_pid "${origin_pids[@]}"; do kill "$pid" 2>/dev/null || true; done
     wait 2>/dev/null || true
     for disk in small sealed; do umount "$dir/$disk" 2>/dev/null || true; done
-    tmux -S "$dir/tmux" kill-server 2>/dev/null || true
+    for socket in "$dir"/tmux.*; do tmux -S "$socket" kill-server 2>/dev/null || true; done
     also_clean_up
     rm -rf "$dir"
 }

@@ -154,8 +154,14 @@ impl<R: Rules> OneChannel<R> {
             }
             _ => {}
         }
-        // A read that got what it waited for waits no longer.
-        let got = |range: &ByteRange| self.book.run_end(range.start) >= range.end;
+        // A read that got what it waited for waits no longer; one that is woken by whole blocks waits for its block.
+        let until = |range: &ByteRange| match self.rules.wake() {
+            Wake::FirstByte => range.end,
+            Wake::Block(size) => {
+                range.end.max((range.start / size + 1) * size).min(self.book.end())
+            }
+        };
+        let got = |range: &ByteRange| self.book.run_end(range.start) >= until(range);
         self.book.wanted = self.book.wanted.filter(|range| !got(range));
     }
 

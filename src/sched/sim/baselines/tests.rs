@@ -5,7 +5,8 @@ use crate::byte_range::ByteRange;
 use crate::sched::Action;
 use crate::sched::sim::player::Stalled;
 use crate::sched::sim::policy::Policy;
-use crate::sched::sim::{LinkProfile, Player, Sim, ms};
+use crate::sched::sim::workload::run_as_measured;
+use crate::sched::sim::{LinkProfile, Player, Sim, Workload, ms};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -111,4 +112,12 @@ fn exo_reopens_at_every_seek_out_of_its_buffer_and_asks_for_the_hole_only() {
     player.seek(&mut sim, 9 * MIB, 4096);
     assert_eq!(ranges(&sim).last(), Some(&ByteRange::new(9 * MIB, 10 * MIB)));
     assert_eq!(sim.counts.twice, 0);
+}
+
+#[test]
+fn a_read_that_is_woken_by_whole_blocks_is_answered_though_its_own_bytes_are_there() {
+    for run in 0..10 {
+        let outcome = run_as_measured::<Chromium>(Workload::DragBack, LinkProfile::B, run);
+        assert_eq!(outcome.seeks.len(), 60, "{run}");
+    }
 }

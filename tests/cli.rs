@@ -137,11 +137,13 @@ fn get_writes_the_resource_under_its_name_and_the_next_time_needs_no_network() {
     let ended = desk.run(&["get", &desk.url()]).fine();
     assert!(ended.out.is_empty());
     assert!(ended.err.contains("cache/kithara-file"), "where it stores: {}", ended.err);
+    assert!(!ended.err.contains("stored before"), "nothing was: {}", ended.err);
     desk.check_file("film.bin");
     assert_eq!(desk.files(), ["film.bin"]);
 
     let requests = desk.origin.log().len();
-    desk.run(&["get", &desk.url(), "-o", "again"]).fine();
+    let again = desk.run(&["get", &desk.url(), "-o", "again"]).fine();
+    assert!(again.err.contains("3.00 MiB of it were stored before"), "{}", again.err);
     desk.check_file("again");
     let offline = desk.run(&["get", &desk.url(), "--offline", "--quiet", "-o", "-"]).fine();
     assert_eq!(offline.err, "");

@@ -139,9 +139,12 @@ impl Download {
         let reader = session.reader();
         let advice = self.kept.advice();
         let mut copy = tokio::task::spawn_blocking(move || copy(reader, output, advice));
-        let at_start = session.snapshot().covered_bytes();
-        if at_start > 0 && !self.quiet && !matches!(self.kept, Kept::NoNeed) {
-            remark(&format!("{} of it were stored before", HumanBytes(at_start)));
+        let seen = session.snapshot();
+        let at_start = seen.covered_bytes();
+        // What the first answer has brought meanwhile was not stored before.
+        let before = at_start.saturating_sub(seen.bytes_fetched);
+        if before > 0 && !self.quiet && !matches!(self.kept, Kept::NoNeed) {
+            remark(&format!("{} of it were stored before", HumanBytes(before)));
         }
         let mut progress = Progress::new(self.quiet, at_start);
         let mut look = tokio::time::interval(LOOK_EVERY);

@@ -144,6 +144,8 @@ pub use tokio_util::sync::CancellationToken;
 /// The examples of the papers, which run as tests.
 #[cfg(doctest)]
 mod papers {
+    // It has an example of that feature.
+    #[cfg(feature = "object-store")]
     #[doc = include_str!("../README.md")]
     struct Readme;
 

@@ -193,6 +193,7 @@ fn no_test_is_switched_off() {
     fires("tests/a.rs", &format!("{attribute} = \"slow\"] #[test] fn f() {{}}"));
     fires("src/net/mod.rs", "#[cfg_attr(windows, ignore)] fn f() {}");
     fires("src/net/mod.rs", &["/// ```", "ignore"].concat());
+    fires("README.md", &["```rust,", "ignore"].concat());
     silent(
         "src/net/mod.rs",
         "#[derive(Debug)] struct S { ignore: bool } // #[ignored]\n/// ```no_run\nfn f() {}",

@@ -44,6 +44,7 @@ take_down() {
 }
 finish() {
     take_down
+    [ ! -s "$dir/loopback/nginx.pid" ] || kill "$(cat "$dir/loopback/nginx.pid")"
     rm -rf "$dir"
 }
 trap finish EXIT
@@ -93,6 +94,23 @@ matrix() { # LINK CC ARGUMENTS...
     [ -z "$peers" ] || list=(--peers "$peers")
     "${inside[@]}" "$harness" matrix --profile "$link" --cc "$cc" --runs "$runs" --out "$results" $quick \
         "${list[@]}" --workloads "$(workloads_of "$link-$cc")" "$@"
+    # Beside plain downloads, where these mean something and take no hour.
+    if [ -z "$workloads" ] && [ "$link-$cc" = A-cubic ]; then
+        "${inside[@]}" "$harness" matrix --profile "$link" --cc "$cc" --runs "$runs" --out "$results" --workloads line "$@"
+    fi
+}
+
+on_loopback() {
+    step "loopback"
+    mkdir -p "$dir/loopback/www" "$dir/loopback/tmp"
+    ln -f "$dir/link/www/big.bin" "$dir/loopback/www/big.bin"
+    # Root's own, as benches/link/up.sh has it.
+    sed "s#@DIR@#$dir/loopback#g; s#0.0.0.0:8080#127.0.0.1:18741#; 1i user root;" benches/link/nginx.conf \
+        >"$dir/loopback/nginx.conf"
+    nginx -c "$dir/loopback/nginx.conf" -p "$dir/loopback" -e "$dir/loopback/nginx.err"
+    "$harness" matrix --profile loopback --cc loopback --runs "$runs" --out "$results" --workloads line \
+        --url http://127.0.0.1:18741
+    kill "$(cat "$dir/loopback/nginx.pid")"
 }
 
 # What several plain downloads get together, in bytes per second: as many as we open at most.
@@ -145,6 +163,10 @@ for link in ${links//,/ }; do
         matrix "$link" shaped
     fi
 done
+
+if [ -n "$real" ] && [ -z "$workloads" ]; then
+    on_loopback
+fi
 
 # ---- what is written -----------------------------------------------------------------------------------------------
 

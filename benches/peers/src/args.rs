@@ -58,7 +58,7 @@ pub(crate) struct Place {
     /// Socket that the scripted origin is steered by.
     #[arg(long)]
     pub(crate) origin_control: Option<PathBuf>,
-    /// The link: A, B, C or D.
+    /// The link: A, B, C, D or `loopback`.
     #[arg(long, default_value = "A")]
     pub(crate) profile: String,
     /// Congestion control of the link, as it is to be reported.
@@ -81,7 +81,7 @@ pub(crate) struct Place {
 /// One run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct One {
-    /// `naive`, `ours`, `stream-download` or `kithara`.
+    /// `naive`, `ours`, `stream-download` or `kithara`; for `line` also `curl` and `bare`.
     pub(crate) peer: String,
     /// One of the workloads, or `trace:NAME`.
     pub(crate) workload: String,

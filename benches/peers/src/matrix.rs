@@ -18,7 +18,7 @@ use crate::peer;
 use crate::profile::Profile;
 use crate::run::Sheet;
 use crate::trace;
-use crate::workload::{self, TRACE};
+use crate::workload::{self, LINE, TRACE};
 
 /// A run that takes longer hangs, or might as well.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -43,10 +43,6 @@ pub(crate) fn run(args: &Matrix) -> Result<()> {
         place.origin_url = Some(own.url.clone());
         place.origin_control = Some(own.control.clone());
     }
-    let peers: Vec<&str> = match args.peers.is_empty() {
-        true => peer::NAMES.to_vec(),
-        false => args.peers.iter().map(String::as_str).collect(),
-    };
     let workloads = workloads(args)?;
     let mut out = match &args.out {
         Some(path) => Some(appending(path)?),
@@ -54,7 +50,7 @@ pub(crate) fn run(args: &Matrix) -> Result<()> {
     };
     for run in 1..=args.runs {
         for workload in &workloads {
-            for peer in &peers {
+            for peer in peers(args, workload) {
                 let sheet = one(&place, peer, workload, run, &scratch)?;
                 let line = serde_json::to_string(&sheet)?;
                 match args.json {
@@ -74,6 +70,21 @@ pub(crate) fn run(args: &Matrix) -> Result<()> {
 pub(crate) fn appending(path: &Path) -> Result<File> {
     let file = OpenOptions::new().create(true).append(true).open(path);
     file.with_context(|| format!("opening {}", path.display()))
+}
+
+/// The peers asked for, or all that have something to do in `workload`.
+fn peers<'a>(args: &'a Matrix, workload: &str) -> Vec<&'a str> {
+    if !args.peers.is_empty() {
+        return args.peers.iter().map(String::as_str).collect();
+    }
+    match workload == LINE.name {
+        // It asks for what it is told that will be read, so here for each piece.
+        true => {
+            let players = peer::NAMES.iter().copied().filter(|name| *name != "naive");
+            peer::PLAIN.into_iter().chain(players).collect()
+        }
+        false => peer::NAMES.to_vec(),
+    }
 }
 
 /// The workloads asked for, by name, traces one by one.

@@ -5,12 +5,12 @@ use std::fs;
 /// Ticks of `/proc/self/stat` per second; fixed in the kernel's interface.
 const TICKS: f64 = 100.0;
 
-/// Seconds of processor time this process has used, all threads, user and system.
+/// Seconds of processor time this process has used, all threads, user and system, and programs that it ran.
 pub(crate) fn cpu_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The name before may hold spaces and brackets; the last bracket ends it.
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
+    fields.skip(11).take(4).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
 }
 
 /// Seconds of processor time this thread has used.

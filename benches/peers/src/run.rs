@@ -150,7 +150,7 @@ pub(crate) fn one(args: &One) -> Result<ExitCode> {
     let workload = workload::named(&args.workload)?;
     let profile = Profile::named(&args.place.profile)?;
     let peer = peer::build(&args.peer)?;
-    let shaped = args.place.link_dir.is_none();
+    let shaped = args.place.link_dir.is_none() && args.place.url.is_none();
     let sheet = Sheet {
         peer: args.peer.clone(),
         workload: args.workload.clone(),

@@ -3,6 +3,7 @@
 //! The document is written by hand but for its sections between `<!-- generated: NAME -->` and `<!-- end: NAME -->`,
 //! which are made here; so no figure in them is older than the run it comes from.
 
+mod line;
 mod plots;
 mod simulated;
 mod svg;
@@ -17,14 +18,16 @@ use anyhow::{Context, Result, bail};
 use crate::args::Document;
 use crate::run::Sheet;
 use crate::simulate;
+use crate::workload::LINE;
 
 /// Measured runs, by link and congestion control.
 pub(crate) type Groups = BTreeMap<(String, String), Vec<Sheet>>;
 
 /// Writes document and plots.
 pub(crate) fn write(args: &Document) -> Result<()> {
-    let mut groups = Groups::new();
+    let (mut groups, mut lines) = (Groups::new(), Groups::new());
     for sheet in sheets(&args.from)? {
+        let groups = if sheet.workload == LINE.name { &mut lines } else { &mut groups };
         groups.entry((sheet.profile.clone(), sheet.cc.clone())).or_default().push(sheet);
     }
     let simulated = match &args.simulated {
@@ -37,6 +40,7 @@ pub(crate) fn write(args: &Document) -> Result<()> {
     fs::create_dir_all(&args.plots)?;
     let sections = [
         ("about", table::about(&args.about, &groups)?),
+        ("line", line::table(&lines)?),
         ("latency", table::latency(&groups)?),
         ("simulator", simulated::against(&simulated::cells(&groups, &simulated))?),
         ("players", simulated::players(&simulated)?),

@@ -7,11 +7,11 @@ use anyhow::Result;
 
 use super::Groups;
 use crate::peer;
-use crate::profile::Profile;
+use crate::profile::{LOOPBACK, Profile};
 use crate::run::Sheet;
 use crate::simulate::SIMULATED;
 use crate::stats::{median, quantile, sorted};
-use crate::workload::{self, TRACE};
+use crate::workload::{self, LINE, TRACE};
 
 /// Peers in the order of columns; one that was not measured has none.
 pub(super) fn peers(sheets: &[Sheet]) -> Vec<&str> {
@@ -65,6 +65,9 @@ pub(super) fn short(value: f64) -> String {
 
 /// The heading of a link's tables.
 pub(super) fn heading(name: &str, cc: &str) -> Result<String> {
+    if name == LOOPBACK {
+        return Ok("\n### Loopback\n\n".into());
+    }
     let through = match cc {
         "shaped" => "in-process shaped link".to_owned(),
         SIMULATED => "simulated TCP, cubic".to_owned(),
@@ -105,7 +108,7 @@ pub(super) fn about(facts: &[String], groups: &Groups) -> Result<String> {
         )?;
     }
     text.push_str("\n| workload | what is done |\n|---|---|\n");
-    for workload in workload::ALL {
+    for workload in workload::ALL.iter().chain([&LINE]) {
         writeln!(text, "| `{}` | {} |", workload.name, workload.about)?;
     }
     Ok(text)

@@ -4,6 +4,7 @@
 mod kithara;
 mod naive;
 mod ours;
+mod plain;
 #[cfg(feature = "stream-download")]
 mod stream_download;
 
@@ -21,6 +22,9 @@ pub(crate) const NAMES: &[&str] = &[
     #[cfg(feature = "kithara")]
     "kithara",
 ];
+
+/// Those that only take a whole file in, for the workload that asks for no more.
+pub(crate) const PLAIN: [&str; 2] = ["curl", "bare"];
 
 /// A library, set up as an application sets it up once: clients, pools, stores.
 pub(crate) trait Peer {
@@ -49,6 +53,11 @@ pub(crate) trait Player: Read + Seek + Send {
     /// Reads that had to wait so far, if the peer counts them.
     fn waits(&self) -> Option<u64> {
         None
+    }
+
+    /// Whether opening it was the whole download, so that nobody has to read for that.
+    fn is_plain(&self) -> bool {
+        false
     }
 }
 
@@ -96,6 +105,10 @@ impl Player for Counted {
     fn waits(&self) -> Option<u64> {
         self.0.waits()
     }
+
+    fn is_plain(&self) -> bool {
+        self.0.is_plain()
+    }
 }
 
 /// A peer all of whose players are counted.
@@ -115,6 +128,8 @@ impl Peer for Counting {
 pub(crate) fn build(name: &str) -> Result<Box<dyn Peer>> {
     let peer: Box<dyn Peer> = match name {
         "naive" => Box::new(naive::Naive::new()?),
+        "bare" => Box::new(plain::Bare::new()?),
+        "curl" => Box::new(plain::Curl),
         "ours" => Box::new(ours::Ours::new()?),
         #[cfg(feature = "stream-download")]
         "stream-download" => Box::new(stream_download::StreamDownloads::new()?),

@@ -26,15 +26,19 @@ impl Naive {
     pub(crate) fn new() -> Result<Self> {
         // On the reading thread itself: no hop between threads before the first byte.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        // Never used: nothing here is encrypted. A client cannot be built without.
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
-        let client = Client::builder().no_proxy().tls_backend_preconfigured(tls).build()?;
-        Ok(Self { client, runtime: Arc::new(runtime) })
+        Ok(Self { client: client()?, runtime: Arc::new(runtime) })
     }
+}
+
+/// A client that goes straight to the server.
+pub(super) fn client() -> Result<Client> {
+    // Never used: nothing here is encrypted. A client cannot be built without.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    Ok(Client::builder().no_proxy().tls_backend_preconfigured(tls).build()?)
 }
 
 impl Peer for Naive {

@@ -34,7 +34,14 @@ pub(crate) struct Workload {
 /// How the name of a replayed trace begins.
 pub(crate) const TRACE: &str = "trace:";
 
-/// All of them, in the order in which they are reported; traces are one kind.
+/// Beside a plain download: not among the others, as there is nothing of a player in it.
+pub(crate) const LINE: Workload = server(
+    "line",
+    "A whole file as fast as it comes, beside plain downloads of it; checked in a second pass that is not timed.",
+    straight::line,
+);
+
+/// All others, in the order in which they are reported; traces are one kind.
 pub(crate) const ALL: [Workload; 21] = [
     server(
         "open",
@@ -126,7 +133,7 @@ const fn script(
 /// By its name; `trace:NAME` is one of the traces.
 pub(crate) fn named(name: &str) -> Result<Workload> {
     let kind = if name.starts_with(TRACE) { "trace" } else { name };
-    match ALL.iter().find(|workload| workload.name == kind) {
+    match ALL.iter().chain([&LINE]).find(|workload| workload.name == kind) {
         Some(workload) => Ok(*workload),
         None => {
             bail!("no workload {name}: there are {}", ALL.map(|workload| workload.name).join(", "))

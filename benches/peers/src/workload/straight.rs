@@ -1,5 +1,6 @@
 //! Opening, and reading in order.
 
+use std::io::SeekFrom;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -64,5 +65,34 @@ pub(super) fn whole(stage: &mut Stage) -> Result<()> {
         (cpu_seconds() - cpu - checking) / (at as f64 / 1e9),
     );
     stage.sheet.note("peak, MiB", peak_kib() as f64 / 1024.0);
+    Ok(())
+}
+
+/// Reads through to the end as fast as it comes, looking at nothing, and checks in a second pass.
+pub(super) fn line(stage: &mut Stage) -> Result<()> {
+    stage.sheet.seeks = 1;
+    let (began, cpu) = (Instant::now(), cpu_seconds());
+    let mut player = stage.peer.open(&stage.url)?;
+    let mut buf = vec![0; PIECE];
+    let mut at = 0;
+    while !player.is_plain() {
+        match player.read(&mut buf)? {
+            0 => break,
+            n => at += n as u64,
+        }
+    }
+    let (seconds, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    if !player.is_plain() && at != stage.len {
+        bail!("an end at {at}, of {} bytes", stage.len);
+    }
+    stage.sheet.note("MB/s", stage.len as f64 / seconds / 1e6);
+    stage.sheet.note("cpu, s", cpu);
+    stage.sheet.note("peak, MiB", peak_kib() as f64 / 1024.0);
+    player.seek(SeekFrom::Start(0))?;
+    for at in (0..stage.len).step_by(PIECE) {
+        let n = usize::try_from(stage.len - at)?.min(PIECE);
+        player.read_exact(&mut buf[..n])?;
+        content::check(&buf[..n], at)?;
+    }
     Ok(())
 }

@@ -4,6 +4,8 @@
 #
 #   scripts/bench.sh            all links, five runs each: some hours, and a quiet machine
 #   scripts/bench.sh --quick    link A once, with few seeks: minutes; shows that all of it works, gives no figures to quote
+#   scripts/bench.sh --against REV [OPTIONS]    the micro benches and simulated cells of this tree and of REV in turns: ends with 1
+#                               where this one is slower; see scripts/against.sh
 #
 # As root on Linux: over real TCP between two network namespaces (benches/link), against nginx and the scripted origin.
 # Elsewhere, or with --shaped: against the scripted origin behind its in-process link.
@@ -12,6 +14,11 @@
 # there)  --plain (only naive and ours: builds in a minute)  --no-document
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+if [ "${1:-}" = --against ]; then
+    shift
+    exec scripts/against.sh "$@"
+fi
 
 links=A,B,C,D runs=5 peers= workloads= out= quick= shaped= document=yes features=()
 while [ $# -gt 0 ]; do
@@ -25,7 +32,7 @@ while [ $# -gt 0 ]; do
         --peers) peers=$2; shift ;;
         --workloads) workloads=$2; shift ;;
         --out) out=$2; shift ;;
-        -h | --help) sed -n '2,13p' "$0"; exit ;;
+        -h | --help) sed -n '2,15p' "$0"; exit ;;
         *) echo "what is $1? see --help" >&2; exit 2 ;;
     esac
     shift

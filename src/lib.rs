@@ -94,8 +94,9 @@ mod sched;
 #[cfg(feature = "sim")]
 #[doc(hidden)]
 pub mod sim_bench {
-    //! What `benches/sim.rs`, `benches/peers` and `tests/decode_traces.rs` need of the simulator. Not part of the versioning promise.
+    //! What `benches/sim.rs`, `benches/decide.rs`, `benches/peers` and `tests/decode_traces.rs` need of the simulator. Not part of the versioning promise.
 
+    pub use crate::sched::sim::decisions::Decisions;
     pub use crate::sched::sim::figures::{Figures, figures, names};
     pub use crate::sched::sim::trace::Phase;
 

@@ -4,14 +4,13 @@
 //! that origin does. A full origin blocks no other; nor does a resource that has made its requests, whose
 //! segments stand back until it may ask again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::config::HedgingConfig;
 use crate::connection::ConnectionUse;
 use crate::ids::{FetchId, Lane, OriginId, ReaderId};
 use crate::sched::Scheduler;
 use crate::sched::budget::{self, Bucket, Slowdown};
-use crate::sched::cursors::Demand;
 use crate::sched::estimator::{Estimator, Link, Meter};
 use crate::sched::event::{Action, Class, FetchOutcome};
 use crate::sched::flows::Flows;
@@ -156,35 +155,37 @@ impl Scheduler {
 
     /// The same for one origin. What stands back is the first again as soon as it may ask, so nobody starves.
     fn admit_one_of(&mut self, id: OriginId, out: &mut Vec<Action>) -> bool {
-        let mut spent = BTreeSet::new();
         let mut again: Option<Micros> = None;
-        while let Some(segment) = self.origins.get(&id).and_then(|o| o.queue.peek(&spent)) {
-            match self.turn(id, segment) {
+        let started = loop {
+            let Some(segment) = self.origins.get(&id).and_then(|o| o.queue.peek()) else {
+                break false;
+            };
+            let turn = self.turn(id, segment);
+            if let Turn::Spent(at) | Turn::Until(at) = turn {
+                again = Some(again.map_or(at, |other| other.min(at)));
+            }
+            let Some(origin) = self.origins.get_mut(&id) else { break false };
+            match turn {
                 Turn::Start => {
-                    let Some(origin) = self.origins.get_mut(&id) else { break };
-                    let Some(popped) = origin.queue.pop(&spent) else { break };
+                    let Some(popped) = origin.queue.pop() else { break false };
                     self.start(id, popped, out);
-                    return true;
+                    break true;
                 }
                 Turn::After(victim) => {
                     self.cancel(victim, out);
-                    return true;
+                    break true;
                 }
-                Turn::Spent(at) => {
-                    again = Some(again.map_or(at, |other| other.min(at)));
-                    spent.insert(segment.resource);
-                }
-                Turn::Until(at) => {
-                    again = Some(again.map_or(at, |other| other.min(at)));
-                    break;
-                }
-                Turn::Wait => break,
+                Turn::Spent(_) => origin.queue.stand_back(),
+                Turn::Until(_) | Turn::Wait => break false,
             }
+        };
+        if let Some(origin) = self.origins.get_mut(&id) {
+            origin.queue.return_all();
         }
-        if let Some(at) = again {
+        if let Some(at) = again.filter(|_| !started) {
             self.timers.set(Timer::Requests(id), at);
         }
-        false
+        started
     }
 
     fn turn(&self, origin: OriginId, segment: Segment) -> Turn {
@@ -243,18 +244,13 @@ impl Scheduler {
     /// long overdue holds nobody up. What `dragged` waits for does not count: where it will be is as urgent,
     /// little, and asked for later.
     fn first_byte_pending(&self, origin: OriginId, dragged: Option<ReaderId>) -> bool {
-        self.resources.values().filter(|resource| resource.origin == origin).any(|resource| {
-            let counts = |(reader, demand): &(ReaderId, &Demand)| {
-                demand.is_blocked() && Some(*reader) != dragged
-            };
-            resource.cursors.demands().filter(counts).any(|(_, demand)| {
-                match resource.map.state_at(demand.range.start) {
-                    Some(SegmentState::InFlight(id)) => {
-                        self.fetches.one(id).is_some_and(|fetch| fetch.is_about_to_begin(self.now))
-                    }
-                    // One that is queued is more urgent than all that asks here, and had its turn before.
-                    _ => false,
-                }
+        // One that is queued is more urgent than all that asks here, and had its turn before.
+        let begins = |fetch: &Fetch| fetch.origin == origin && fetch.is_about_to_begin(self.now);
+        self.fetches.all().filter(|(_, fetch)| begins(fetch)).any(|(id, fetch)| {
+            let Some(resource) = self.resources.get(&fetch.resource) else { return false };
+            let its = |at| resource.map.state_at(at) == Some(SegmentState::InFlight(id));
+            resource.cursors.demands().any(|(reader, demand)| {
+                demand.is_blocked() && Some(reader) != dragged && its(demand.range.start)
             })
         })
     }

@@ -22,6 +22,8 @@ const LEAST_ROOM: u64 = 4 << 20;
 const HIGH: u64 = 95;
 /// So many go that no more than such a part is used, in percent.
 const LOW: u64 = 80;
+/// While no more than such a part of the room for all is used, in percent, nobody is anywhere near his own.
+const PLENTY: u64 = 75;
 /// The windows of all cursors get such a part of the room.
 const WINDOWS: u64 = 2;
 /// One request asks for no more than such a part of the room.
@@ -48,6 +50,17 @@ pub(crate) struct Bound {
     full: bool,
     /// Whether parts of an endless body went.
     passed: bool,
+    /// Its bytes in [`Stored`]; nothing while it is not bounded.
+    counted: u64,
+}
+
+/// What all bounded resources have together, so that no decision about one looks at the others.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Stored {
+    /// How many there are.
+    resources: u64,
+    /// What is covered of them, in bytes, as they were counted last.
+    bytes: u64,
 }
 
 fn percent(room: u64, part: u64) -> u64 {
@@ -57,12 +70,50 @@ fn percent(room: u64, part: u64) -> u64 {
 impl Scheduler {
     /// No more than `to` bytes are to be kept of this and of all other bounded resources, or as many as there are.
     pub(super) fn on_bounded(&mut self, id: ResourceId, to: Option<u64>) {
+        self.forget_bound(id);
         if let Some(resource) = self.resources.get_mut(&id) {
             resource.bound = Bound { most: to, ..Bound::default() };
-            let bounded = self.bounded();
-            self.dirty.extend(bounded);
+            self.stored.resources += u64::from(to.is_some());
+            self.count_bound(id);
+            let others = self.crowd(to.unwrap_or(u64::MAX));
+            self.dirty.extend(others);
             self.dirty.insert(id);
         }
+    }
+
+    /// Takes what is stored of a resource out of the count of all.
+    pub(super) fn forget_bound(&mut self, id: ResourceId) {
+        if let Some(resource) = self.resources.get_mut(&id)
+            && resource.bound.most.take().is_some()
+        {
+            self.stored.resources -= 1;
+            self.stored.bytes -= std::mem::take(&mut resource.bound.counted);
+        }
+    }
+
+    /// Counts anew what is stored of a bounded resource.
+    pub(super) fn count_bound(&mut self, id: ResourceId) {
+        if let Some(resource) = self.resources.get_mut(&id)
+            && resource.bound.most.is_some()
+        {
+            let now = resource.map.covered_bytes();
+            self.stored.bytes = self.stored.bytes - resource.bound.counted + now;
+            resource.bound.counted = now;
+        }
+    }
+
+    /// The bounded resources whose room a new one may take: while there is plenty, only those that fetch or are about to.
+    /// One that rests looks at its room when it has a plan to make.
+    fn crowd(&self, most: u64) -> Vec<ResourceId> {
+        if self.stored.bytes > percent(most, PLENTY) {
+            return self.bounded();
+        }
+        let fetched = self.fetches.all().map(|(_, fetch)| fetch.resource);
+        let queued = self.origins.values().flat_map(|origin| origin.queue.resources());
+        let is_bounded = |id: &ResourceId| {
+            self.resources.get(id).is_some_and(|resource| resource.bound.most.is_some())
+        };
+        fetched.chain(queued).filter(is_bounded).collect()
     }
 
     /// What was to be given up is gone, as far as it could be.
@@ -78,8 +129,23 @@ impl Scheduler {
         bounded.map(|resource| resource.id).collect()
     }
 
+    /// How many bounded resources there are and what they have, as it is kept and counted by hand; for `check`.
+    pub(super) fn stored_now(&self) -> (u64, u64) {
+        (self.stored.resources, self.stored.bytes)
+    }
+
+    /// See [`stored_now`](Self::stored_now).
+    pub(super) fn bounded_by_hand(&self) -> (u64, u64) {
+        let bounded = self.bounded();
+        let bytes = |id: &ResourceId| {
+            self.resources.get(id).map_or(0, |resource| resource.map.covered_bytes())
+        };
+        (bounded.len() as u64, bounded.iter().map(bytes).sum())
+    }
+
     /// Bytes of `id` were stored: sees that what is too much goes.
     pub(super) fn look_at_bound(&mut self, id: ResourceId) {
+        self.count_bound(id);
         let Some(resource) = self.resources.get(&id) else {
             return;
         };
@@ -94,12 +160,8 @@ impl Scheduler {
     /// What the others leave to `id` of the room for all, and its share of that in any case.
     fn room_of(&self, id: ResourceId) -> Option<u64> {
         let most = self.resources.get(&id)?.bound.most?;
-        let bounded = self.resources.values().filter(|resource| resource.bound.most.is_some());
-        let (mut count, mut others) = (0, 0);
-        for resource in bounded {
-            count += 1;
-            others += if resource.id == id { 0 } else { resource.map.covered_bytes() };
-        }
+        let Stored { resources: count, bytes } = self.stored;
+        let others = bytes - self.resources.get(&id)?.bound.counted;
         let share = most / count.max(1);
         Some(most.saturating_sub(others).max(share).max(LEAST_ROOM))
     }

@@ -19,13 +19,28 @@ impl Scheduler {
             self.check_demands(resource)?;
             self.check_windows(resource)?;
         }
+        self.check_stored()?;
         self.check_fetches()
+    }
+
+    /// What all bounded resources have together is what each has.
+    fn check_stored(&self) -> Result<(), String> {
+        let (resources, bytes) = self.bounded_by_hand();
+        match self.stored_now() == (resources, bytes) {
+            true => Ok(()),
+            false => Err(format!("{bytes} bytes of {resources} bounded resources are stored")),
+        }
     }
 
     /// Runs `check` in debug builds, unless that would be slow.
     pub(super) fn check_sometimes(&self) {
         if cfg!(debug_assertions) && self.is_check_due() {
+            #[cfg(test)]
+            let looked = crate::sched::segment_map::LOOKED.get();
             assert_eq!(self.check(), Ok(()));
+            // It is no part of a decision.
+            #[cfg(test)]
+            crate::sched::segment_map::LOOKED.set(looked);
         }
     }
 

@@ -85,6 +85,7 @@ pub(crate) use event::{
 };
 
 use admit::Origin;
+use bound::Stored;
 use inflight::Inflight;
 use plan::Outlook;
 use resource::Resource;
@@ -102,9 +103,12 @@ pub(crate) struct Scheduler {
     readers: BTreeMap<ReaderId, ResourceId>,
     hints: BTreeMap<HintId, ResourceId>,
     fetches: Inflight,
+    stored: Stored,
     timers: Timers,
     /// Resources whose plan is out of date.
     dirty: BTreeSet<ResourceId>,
+    /// Those of which something changed since that was last asked.
+    changed: BTreeSet<ResourceId>,
     now: Micros,
     /// Until when silence says nothing about the network.
     starved_until: Micros,
@@ -125,8 +129,10 @@ impl Scheduler {
             readers: BTreeMap::new(),
             hints: BTreeMap::new(),
             fetches: Inflight::default(),
+            stored: Stored::default(),
             timers: Timers::default(),
             dirty: BTreeSet::new(),
+            changed: BTreeSet::new(),
             now: Micros(0),
             starved_until: Micros(0),
             spares: 0,
@@ -149,6 +155,12 @@ impl Scheduler {
     /// When the next timer is due, and what it is for.
     pub(crate) fn next_timeout(&self) -> Option<(Micros, TimeoutReason)> {
         self.timers.next()
+    }
+
+    /// The resources that were planned anew since this was last called: what `view` shows of no other has changed by anything
+    /// but time and its own bytes.
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<ResourceId> {
+        std::mem::take(&mut self.changed)
     }
 
     fn react(&mut self, event: Event, out: &mut Vec<Action>) {
@@ -197,8 +209,13 @@ impl Scheduler {
 
     /// Plans what is out of date and starts what may start, until nothing changes any more.
     fn settle(&mut self, out: &mut Vec<Action>) {
+        // What is stored changes with an event, not with a plan.
+        for id in self.dirty.clone() {
+            self.count_bound(id);
+        }
         loop {
             while let Some(id) = self.dirty.pop_first() {
+                self.changed.insert(id);
                 self.replan(id, out);
             }
             if !self.admit_one(out) {

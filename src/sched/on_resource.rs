@@ -1,5 +1,7 @@
 //! What happens to a resource as a whole, and its plan.
 
+use std::collections::BTreeMap;
+
 use crate::byte_range::ByteRange;
 use crate::config::Tunables;
 use crate::ids::{HintId, OriginId, ReaderId, ResourceId};
@@ -33,9 +35,11 @@ impl Scheduler {
     /// A resource is closed: its fetches stop, everything about it is forgotten.
     pub(super) fn on_resource_closed(&mut self, id: ResourceId, out: &mut Vec<Action>) {
         self.cancel_all(id, out);
+        self.forget_bound(id);
         let Some(resource) = self.resources.remove(&id) else {
             return;
         };
+        self.changed.remove(&id);
         for (reader, _) in resource.cursors.all() {
             self.forget_reader(reader);
         }
@@ -206,8 +210,9 @@ impl Scheduler {
         let Some(resource) = self.resources.get(&id) else {
             return;
         };
+        let reviews: BTreeMap<ReaderId, Micros> = reviews.iter().copied().collect();
         for (reader, _) in resource.cursors.all() {
-            let at = reviews.iter().find(|(waiting, _)| *waiting == reader).map(|(_, at)| *at);
+            let at = reviews.get(&reader).copied();
             let timer = Timer::WaitReview(reader);
             match (self.timers.at(timer), at) {
                 (Some(set), Some(at)) if set <= at && set > self.now => {}

@@ -7,6 +7,11 @@
 //! Invariants of a plan: no segment is empty; no two share a byte; none touches a covered byte; one
 //! touches a byte in flight only where a blocked read is served sooner by a new request.
 
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::rc::Rc;
+
 use crate::byte_range::ByteRange;
 use crate::config::Tunables;
 use crate::ids::{FetchId, HintId, ReaderId};
@@ -82,7 +87,7 @@ pub(crate) fn plan(resource: &mut Resource, outlook: &Outlook<'_>) -> Plan {
     for range in std::mem::take(&mut resource.queued) {
         resource.map.unqueue(range);
     }
-    let mut planner = Planner { resource, outlook, plan: Plan::default() };
+    let mut planner = Planner::new(resource, outlook);
     planner.blocked();
     planner.relieve();
     let full = planner.resource.is_full();
@@ -115,7 +120,27 @@ enum Next {
 struct Planner<'a> {
     resource: &'a mut Resource,
     outlook: &'a Outlook<'a>,
+    /// Looked at by each blocked reader, and for a thousand of them as dear as all the rest.
+    windows: OnceCell<Rc<Windows>>,
+    /// Where each segment of the plan begins and ends: no two share a byte.
+    planned: BTreeMap<u64, u64>,
     plan: Plan,
+}
+
+/// The windows of all readers as the plan begins.
+struct Windows {
+    all: Vec<Window>,
+    /// What they are together, in bytes.
+    total: u64,
+    /// Size and end of the one that is in front of each reader.
+    here: BTreeMap<ReaderId, (u64, u64)>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(resource: &'a mut Resource, outlook: &'a Outlook<'a>) -> Self {
+        let (windows, planned, plan) = (OnceCell::new(), BTreeMap::new(), Plan::default());
+        Self { resource, outlook, windows, planned, plan }
+    }
 }
 
 impl Planner<'_> {
@@ -130,7 +155,7 @@ impl Planner<'_> {
             .collect();
         waiting.sort_unstable();
         for (since, reader, at) in waiting {
-            if self.plan.segments.iter().any(|segment| segment.range.contains(at)) {
+            if self.is_planned(at) {
                 continue;
             }
             match self.resource.map.state_at(at) {
@@ -186,14 +211,19 @@ impl Planner<'_> {
 
     /// Where the first planned segment after `at` begins: bytes of running fetches do not show that they are wanted.
     fn next_planned(&self, at: u64) -> u64 {
-        let starts = self.plan.segments.iter().map(|segment| segment.range.start);
-        starts.filter(|start| *start > at).min().unwrap_or(u64::MAX)
+        let after = (Bound::Excluded(at), Bound::Unbounded);
+        self.planned.range(after).next().map_or(u64::MAX, |(start, _)| *start)
+    }
+
+    /// Whether the byte at `at` belongs to a segment of this plan.
+    fn is_planned(&self, at: u64) -> bool {
+        self.planned.range(..=at).next_back().is_some_and(|(_, end)| at < *end)
     }
 
     /// The most that one request for a blocked read of `reader` asks for: more would be read-ahead beyond the budget.
     fn most(&self, reader: ReaderId) -> u64 {
-        let others = |window: &&Window| window.reader != reader || !window.here;
-        let theirs: u64 = self.windows_now().iter().filter(others).map(|window| window.size).sum();
+        let windows = self.windows_now();
+        let theirs = windows.total - windows.here.get(&reader).map_or(0, |(size, _)| *size);
         self.outlook.tunables.readahead.max_window.saturating_sub(theirs)
     }
 
@@ -206,7 +236,7 @@ impl Planner<'_> {
     /// was to bring that goes no farther than the window.
     fn relieve(&mut self) {
         for late in self.resource.late.clone() {
-            if self.plan.segments.iter().any(|segment| segment.range.contains(late.from)) {
+            if self.is_planned(late.from) {
                 continue;
             }
             let last = self.stream_at(late.reader, late.from).map_or(0, |stream| stream.last_size);
@@ -225,14 +255,19 @@ impl Planner<'_> {
 
     /// Where the window ends that is in front of `reader`; 0 if it has none.
     fn window_end(&self, reader: ReaderId) -> u64 {
-        let windows = self.windows_now();
-        let its = windows.iter().find(|window| window.reader == reader && window.here);
-        its.map_or(0, |window| window.range.end)
+        self.windows_now().here.get(&reader).map_or(0, |(_, end)| *end)
     }
 
-    fn windows_now(&self) -> Vec<Window> {
-        let config = &self.outlook.tunables.readahead;
-        self.resource.windows(self.outlook.now, config, &self.outlook.link)
+    fn windows_now(&self) -> Rc<Windows> {
+        let make = || {
+            let config = &self.outlook.tunables.readahead;
+            let all = self.resource.windows(self.outlook.now, config, &self.outlook.link);
+            let total = all.iter().map(|window| window.size).sum();
+            let here = all.iter().filter(|window| window.here);
+            let here = here.map(|window| (window.reader, (window.size, window.range.end)));
+            Rc::new(Windows { total, here: here.collect(), all })
+        };
+        self.windows.get_or_init(make).clone()
     }
 
     fn hints(&mut self) {
@@ -277,10 +312,10 @@ impl Planner<'_> {
         }
         let small = self.resource.is_small(self.outlook.tunables, &self.outlook.link);
         let windows = self.windows_now();
-        for window in &windows {
-            self.ahead(window, small, windows.len() == 1);
+        for window in &windows.all {
+            self.ahead(window, small, windows.all.len() == 1);
         }
-        if small && !windows.is_empty() {
+        if small && !windows.all.is_empty() {
             self.fill(self.resource.map.all(), self.outlook.now);
         }
     }
@@ -417,6 +452,7 @@ impl Planner<'_> {
             return;
         }
         self.resource.map.queue(range);
+        self.planned.insert(range.start, range.end);
         let resource = self.resource.id;
         self.plan.segments.push(Segment { resource, range, class, deadline, reader });
     }

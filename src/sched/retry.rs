@@ -98,6 +98,11 @@ impl Retries {
         self.0 = kept;
     }
 
+    /// Which ranges failed.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = ByteRange> + '_ {
+        self.0.iter().map(|known| known.range)
+    }
+
     /// What is known about the byte at `offset`.
     pub(crate) fn at(&self, offset: u64) -> Option<&Retry> {
         self.0.iter().find(|known| known.range.contains(offset))

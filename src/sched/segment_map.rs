@@ -33,6 +33,12 @@ pub(crate) enum SegmentState {
 /// A run of bytes in one state; `None` is missing.
 pub(crate) type Piece = (ByteRange, Option<SegmentState>);
 
+#[cfg(test)]
+thread_local! {
+    /// How many pieces were looked at, of all maps.
+    pub(crate) static LOOKED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// The states of all bytes of one resource.
 #[derive(Debug, Clone)]
 pub(crate) struct SegmentMap {
@@ -102,6 +108,8 @@ impl SegmentMap {
             if at >= range.end {
                 return None;
             }
+            #[cfg(test)]
+            LOOKED.set(LOOKED.get() + 1);
             let start = at;
             match stored.peek() {
                 Some((run, state)) if run.start <= at => {

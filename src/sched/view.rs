@@ -6,7 +6,7 @@ use crate::sched::Scheduler;
 use crate::sched::admit::Origin;
 use crate::sched::event::{Estimate, ResourceView};
 use crate::sched::resource::{Resource, Transfer};
-use crate::sched::segment_map::{Piece, SegmentState};
+use crate::sched::segment_map::SegmentState;
 
 impl Scheduler {
     /// What is going on with `resource`; nothing, if there is no such resource.
@@ -38,24 +38,34 @@ impl Scheduler {
         self.origins.values().map(|origin| origin.queue.popped()).sum()
     }
 
+    /// Looks at what belongs to its fetches alone, not at the whole map.
     fn in_flight(&self, resource: &Resource) -> Vec<(ByteRange, crate::sched::Class)> {
-        let in_flight = |(run, state): Piece| match state {
-            Some(SegmentState::InFlight(id)) => Some((run, self.fetches.one(id)?.class)),
-            _ => None,
-        };
-        resource.map.pieces(resource.map.all()).filter_map(in_flight).collect()
+        let its = self.fetches.all().filter(|(_, fetch)| fetch.resource == resource.id);
+        let mut runs: Vec<_> = its
+            .flat_map(|(id, fetch)| {
+                let own = Some(SegmentState::InFlight(id));
+                let pieces = resource.map.pieces(fetch.own());
+                pieces.filter(move |(_, state)| *state == own).map(|(run, _)| (run, fetch.class))
+            })
+            .collect();
+        runs.sort_unstable_by_key(|(run, _)| run.start);
+        runs
     }
 }
 
 /// What is queued or backs off, merged.
 fn wanted(resource: &Resource) -> Vec<ByteRange> {
+    let places = resource.queued.iter().copied().chain(resource.retries.ranges());
+    let mut runs: Vec<ByteRange> = places
+        .flat_map(|range| resource.map.pieces(range))
+        .filter(|(_, state)| matches!(state, Some(SegmentState::Queued | SegmentState::BackingOff)))
+        .map(|(run, _)| run)
+        .collect();
+    runs.sort_unstable();
     let mut merged: Vec<ByteRange> = Vec::new();
-    for (run, state) in resource.map.pieces(resource.map.all()) {
-        if !matches!(state, Some(SegmentState::Queued | SegmentState::BackingOff)) {
-            continue;
-        }
+    for run in runs {
         match merged.last_mut() {
-            Some(last) if last.end == run.start => last.end = run.end,
+            Some(last) if run.start <= last.end => last.end = last.end.max(run.end),
             _ => merged.push(run),
         }
     }

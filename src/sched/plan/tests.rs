@@ -54,8 +54,7 @@ fn plan_over<T>(
         carried: None,
         fetches,
     };
-    let plan = Plan::default();
-    ask(&mut Planner { resource: &mut resource, outlook: &outlook, plan })
+    ask(&mut Planner::new(&mut resource, &outlook))
 }
 
 fn window(at: u64, len: u64, size: u64) -> Window {
@@ -263,7 +262,7 @@ fn p4_a_reader_with_little_in_hand_waits_for_the_connection_whose_window_is_open
             let mut outlook = *planner.outlook;
             change(&mut outlook);
             let (resource, outlook) = (&mut *planner.resource, &outlook);
-            let mut planner = Planner { resource, outlook, plan: Plan::default() };
+            let mut planner = Planner::new(resource, outlook);
             planner.waits_for_connection(&window(10_000, MIB, MIB), 10_000 + stored)
         })
     };

@@ -8,6 +8,7 @@
 
 mod baselines;
 mod build;
+pub(crate) mod decisions;
 pub(crate) mod figures;
 mod link;
 mod path;

@@ -12,6 +12,7 @@ mod filling;
 mod hedging;
 mod hints;
 mod lengths;
+mod many;
 mod one_body;
 mod overtaking;
 mod patience;

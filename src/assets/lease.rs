@@ -70,7 +70,7 @@ pub(crate) struct Recovered {
 pub(super) struct Place {
     pub(super) paths: AssetPaths,
     pub(super) key: AssetKey,
-    data: OnceLock<File>,
+    data: OnceLock<Arc<File>>,
     pub(super) hold: Hold,
     // After the lock: a temporary store goes with its last user.
     pub(super) store: Arc<Inner>,
@@ -84,12 +84,17 @@ impl Place {
 
     /// The data file; made when first asked for, so that an open that fails leaves no files.
     pub(super) fn data(&self) -> Result<&File, StorageError> {
+        self.shared_data().map(|file| &**file)
+    }
+
+    /// The same, for who reads and writes it beside the journal: one open file serves both.
+    fn shared_data(&self) -> Result<&Arc<File>, StorageError> {
         if let Some(file) = self.data.get() {
             return Ok(file);
         }
         make_folder(self.disk(), &self.paths.folder)?;
         let file = open_file(self.disk(), &self.paths.data)?;
-        Ok(self.data.get_or_init(|| file))
+        Ok(self.data.get_or_init(|| Arc::new(file)))
     }
 
     /// The folders in which the names lead to this asset's files, the innermost first.
@@ -180,7 +185,8 @@ impl Lease {
 
     /// Where the bytes are, for the storage that serves them.
     pub(crate) fn bytes(&self) -> Result<Backend, StorageError> {
-        Ok(Backend::on(self.place.store.layout.disk_handle(), self.data()?))
+        let data = self.place.shared_data()?.clone();
+        Ok(Backend::on(self.place.store.layout.disk_handle(), data))
     }
 
     /// Whether the user has pinned it; false where the disk does not tell.
@@ -189,6 +195,7 @@ impl Lease {
     }
 
     /// The data file.
+    #[cfg(test)]
     pub(super) fn data(&self) -> Result<File, StorageError> {
         let data = self.place.data()?;
         data.try_clone()

@@ -61,6 +61,8 @@ pub(crate) struct Driver {
     scheduler: Scheduler,
     resources: BTreeMap<ResourceId, Arc<Resource>>,
     readers: BTreeMap<ReaderId, Known>,
+    /// The same by their resources.
+    members: BTreeSet<(ResourceId, ReaderId)>,
     fetches: BTreeMap<FetchId, Running>,
     /// What ends each spare connection, and whose it is.
     spares: BTreeMap<SpareId, (ResourceId, CancellationToken)>,
@@ -95,6 +97,7 @@ impl Driver {
             meter: meter::Meter::default(),
             resources: BTreeMap::new(),
             readers: BTreeMap::new(),
+            members: BTreeSet::new(),
             fetches: BTreeMap::new(),
             spares: BTreeMap::new(),
             actions: Vec::new(),
@@ -156,6 +159,7 @@ impl Driver {
         self.touch(&event);
         let now = self.shared.clock.now();
         self.scheduler.handle(now, event, &mut self.actions);
+        self.touched.extend(self.scheduler.take_changed());
         for action in std::mem::take(&mut self.actions) {
             self.perform(action);
         }
@@ -188,15 +192,12 @@ impl Driver {
             | Event::DemandWithdrawn { reader: id, .. }
             | Event::Moved { reader: id, .. } => reader(id),
             Event::FetchStarted { fetch: id, .. } | Event::Written { fetch: id, .. } => fetch(id),
-            // Any of them, as far as can be told from here.
+            // The scheduler plans anew for those that they change.
             Event::ReaderClosed { .. }
             | Event::HintWithdrawn { .. }
             | Event::FetchEnded { .. }
             | Event::Tuned { .. }
-            | Event::Tick => {
-                self.touched.extend(self.resources.keys());
-                None
-            }
+            | Event::Tick => None,
         };
         self.touched.extend(touched);
     }
@@ -204,7 +205,7 @@ impl Driver {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::ReaderClosed { reader } => {
-                self.readers.remove(&reader);
+                self.forget_reader(reader);
                 self.feed(Event::ReaderClosed { reader });
             }
             Event::Moved { reader, .. } | Event::Demand { reader, .. } => {
@@ -269,7 +270,7 @@ impl Driver {
             return;
         }
         let reader = self.shared.names.reader();
-        self.readers.insert(reader, Known { resource: id, shared: None, heard: 0 });
+        self.know_reader(reader, Known { resource: id, shared: None, heard: 0 });
         self.feed(Event::ReaderOpened { resource: id, reader, position: 0 });
         let demand = DemandId(self.shared.names.demand.next());
         let range = ByteRange::at(0, 1);
@@ -286,24 +287,40 @@ impl Driver {
             return;
         }
         let id = reader.id;
-        self.meter.reader(&reader);
+        self.meter.reader(resource.id, &reader);
         let known = Known { resource: resource.id, shared: Some(reader), heard: 0 };
-        self.readers.insert(id, known);
+        self.know_reader(id, known);
         self.feed(Event::ReaderOpened { resource: resource.id, reader: id, position });
         self.close_probes(resource.id);
     }
 
     /// The probe has done its work once there is a real reader, whose window then holds its bytes.
     fn close_probes(&mut self, resource: ResourceId) {
-        let probes: Vec<ReaderId> = self
-            .readers
-            .iter()
-            .filter(|(_, known)| known.resource == resource && known.shared.is_none())
-            .map(|(reader, _)| *reader)
-            .collect();
+        let is_probe = |reader: &ReaderId| {
+            self.readers.get(reader).is_some_and(|known| known.shared.is_none())
+        };
+        let probes: Vec<ReaderId> = self.readers_of(resource).filter(is_probe).collect();
         for reader in probes {
-            self.readers.remove(&reader);
+            self.forget_reader(reader);
             self.feed(Event::ReaderClosed { reader });
+        }
+    }
+
+    /// The readers of a resource, without a look at those of others.
+    fn readers_of(&self, resource: ResourceId) -> impl Iterator<Item = ReaderId> + '_ {
+        let all = (resource, ReaderId(0))..=(resource, ReaderId(u64::MAX));
+        self.members.range(all).map(|(_, reader)| *reader)
+    }
+
+    fn know_reader(&mut self, reader: ReaderId, known: Known) {
+        self.members.insert((known.resource, reader));
+        self.readers.insert(reader, known);
+    }
+
+    fn forget_reader(&mut self, reader: ReaderId) {
+        if let Some(known) = self.readers.remove(&reader) {
+            self.members.remove(&(known.resource, reader));
+            self.touched.insert(known.resource);
         }
     }
 
@@ -378,7 +395,7 @@ impl Driver {
     /// Makes every reader of the resource demand anew. Readers see that bytes have gone before the scheduler
     /// does: what they demanded in between was met by bytes that are no longer there.
     fn look_again(&self, id: ResourceId) {
-        let readers = self.readers.values().filter(|known| known.resource == id);
+        let readers = self.readers_of(id).filter_map(|reader| self.readers.get(&reader));
         readers.filter_map(|known| known.shared.as_ref()).for_each(|reader| reader.nudge());
     }
 
@@ -398,7 +415,8 @@ impl Driver {
 
     /// Refreshes what snapshots show.
     fn publish(&mut self) {
-        for id in std::mem::take(&mut self.touched) {
+        let touched = std::mem::take(&mut self.touched);
+        for &id in &touched {
             if let Some(resource) = self.resources.get(&id) {
                 let view = self.scheduler.view(id);
                 self.meter.seen(resource, view.hedges);
@@ -406,7 +424,7 @@ impl Driver {
                 *resource.estimate.lock() = self.scheduler.estimate(resource.origin);
             }
         }
-        self.meter.look(self.fetches.len(), |reader| self.readers.contains_key(reader));
+        self.meter.look(&touched, self.fetches.len(), |reader| self.readers.contains_key(reader));
     }
 }
 

@@ -12,7 +12,7 @@ mod follow;
 mod shed;
 mod trouble;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use bytes::Bytes;
@@ -70,6 +70,28 @@ pub(crate) enum Job {
     BarrierSynced { resource: ResourceId, synced: SyncedBarrier },
     /// Close everything and end.
     Shutdown,
+}
+
+impl Job {
+    /// Whose state it may change.
+    fn about(&self) -> Option<ResourceId> {
+        match self {
+            Self::Write(write) => Some(write.resource.id),
+            Self::Keep { resource, .. }
+            | Self::BeginGeneration { resource, .. }
+            | Self::Restart { resource, .. }
+            | Self::Unreadable { resource, .. }
+            | Self::Follow { resource, .. } => Some(resource.id),
+            Self::StoreRefused { resource, .. }
+            | Self::LenKnown { resource, .. }
+            | Self::Sealed { resource, .. }
+            | Self::Validated { resource }
+            | Self::Close { resource, .. }
+            | Self::Shed { resource, .. }
+            | Self::BarrierSynced { resource, .. } => Some(*resource),
+            Self::Ended { .. } | Self::Shutdown => None,
+        }
+    }
 }
 
 /// Where the bytes of a resource go that the store has no place for.
@@ -137,6 +159,8 @@ impl Kept {
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     kept: BTreeMap<ResourceId, Kept>,
+    /// Those with something due at some time, and those that were looked for since that was last seen: who rests costs nothing.
+    awake: BTreeSet<ResourceId>,
     /// Bytes stored since the store was last looked through.
     grown: u64,
 }
@@ -154,7 +178,7 @@ impl Writer {
     /// Works until `Shutdown`, or until nobody is left to give work.
     pub(crate) fn run(shared: Arc<Shared>, jobs: Receiver<Job>) {
         let _farewell = Farewell(shared.clone());
-        let mut writer = Self { shared, kept: BTreeMap::new(), grown: 0 };
+        let mut writer = Self { shared, kept: BTreeMap::new(), awake: BTreeSet::new(), grown: 0 };
         while let Some(job) = writer.next_job(&jobs) {
             if !writer.handle(job) {
                 break;
@@ -178,7 +202,8 @@ impl Writer {
     /// The next job; runs what is due in between.
     fn next_job(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
         loop {
-            let due = self.kept.values().filter_map(Kept::next_due).min();
+            let awake = self.awake.iter().filter_map(|resource| self.kept.get(resource));
+            let due = awake.filter_map(Kept::next_due).min();
             let Some(due) = due else { return jobs.recv().ok() };
             let wait = due.since(self.shared.clock.now()).to_duration();
             match jobs.recv_timeout(wait) {
@@ -191,6 +216,7 @@ impl Writer {
 
     /// Does one job; false to end.
     fn handle(&mut self, job: Job) -> bool {
+        self.awake.extend(job.about());
         match job {
             Job::Write(write) => self.write(write),
             Job::Ended { fetch, outcome } => {
@@ -316,7 +342,8 @@ impl Writer {
 
     fn run_due(&mut self) {
         let now = self.shared.clock.now();
-        for (&resource, kept) in &mut self.kept {
+        for &resource in &self.awake {
+            let Some(kept) = self.kept.get_mut(&resource) else { continue };
             kept.report(&self.shared);
             if kept.next_due().is_none_or(|due| due > now) {
                 continue;
@@ -330,6 +357,8 @@ impl Writer {
             }
             kept.report(&self.shared);
         }
+        let kept = &self.kept;
+        self.awake.retain(|id| kept.get(id).is_some_and(|kept| kept.next_due().is_some()));
     }
 
     fn barrier_synced(&mut self, id: ResourceId, synced: SyncedBarrier) {

@@ -35,11 +35,11 @@ pub(crate) struct Backend(Box<dyn Blob>);
 impl Backend {
     /// In a file, open for reading and writing.
     pub(crate) fn file(file: File) -> Self {
-        Self::on(system(), file)
+        Self::on(system(), Arc::new(file))
     }
 
-    /// In a file of `disk`, open for reading and writing.
-    pub(crate) fn on(disk: Arc<dyn Disk>, file: File) -> Self {
+    /// In a file of `disk`, open for reading and writing, maybe for others as well.
+    pub(crate) fn on(disk: Arc<dyn Disk>, file: Arc<File>) -> Self {
         Self::custom(FileBlob::new(disk, file))
     }
 

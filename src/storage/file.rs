@@ -16,13 +16,13 @@ use super::platform;
 /// Bytes in a file.
 #[derive(Debug)]
 pub(crate) struct FileBlob {
-    file: File,
+    file: Arc<File>,
     disk: Arc<dyn Disk>,
 }
 
 impl FileBlob {
     /// `file` must be open for reading and writing.
-    pub(crate) fn new(disk: Arc<dyn Disk>, file: File) -> Self {
+    pub(crate) fn new(disk: Arc<dyn Disk>, file: Arc<File>) -> Self {
         Self { file, disk }
     }
 }

@@ -3,7 +3,7 @@
 //! So a read that hits touches its reader's atomics and nothing else. The price: those of a reader that only hits
 //! are told when the driver wakes for another reason, at the latest when the reader goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::reader_state::ReaderState;
 use crate::engine::resource::{Counters, Resource};
@@ -57,6 +57,8 @@ pub(super) struct Meter {
     /// Closed ones, of which the writer may still have bytes to count.
     closed: Vec<OfResource>,
     readers: BTreeMap<ReaderId, OfReader>,
+    /// The readers by their resources.
+    members: BTreeSet<(ResourceId, ReaderId)>,
     in_flight: u64,
     open: u64,
 }
@@ -73,16 +75,36 @@ impl Meter {
 
     /// `resource` is closed.
     pub(super) fn closed(&mut self, resource: ResourceId) {
+        for reader in self.readers_of(resource) {
+            self.tell_reader(resource, reader, false);
+        }
         if let Some(mut of) = self.resources.remove(&resource) {
             meters::shift(&meters::STORED_BYTES, &mut of.stored, 0);
             self.closed.push(of);
         }
     }
 
-    /// From now on the reader is looked at.
-    pub(super) fn reader(&mut self, state: &Arc<ReaderState>) {
+    /// From now on the reader of `resource` is looked at.
+    pub(super) fn reader(&mut self, resource: ResourceId, state: &Arc<ReaderState>) {
         if meters::ENABLED {
+            self.members.insert((resource, state.id));
             self.readers.insert(state.id, OfReader { state: state.clone(), told: [0; 3] });
+        }
+    }
+
+    fn readers_of(&self, resource: ResourceId) -> Vec<ReaderId> {
+        let all = (resource, ReaderId(0))..=(resource, ReaderId(u64::MAX));
+        self.members.range(all).map(|(_, reader)| *reader).collect()
+    }
+
+    /// Of one that is not `alive`, for the last time.
+    fn tell_reader(&mut self, resource: ResourceId, reader: ReaderId, alive: bool) {
+        if let Some(of) = self.readers.get_mut(&reader) {
+            of.tell();
+        }
+        if !alive {
+            self.readers.remove(&reader);
+            self.members.remove(&(resource, reader));
         }
     }
 
@@ -96,31 +118,39 @@ impl Meter {
         }
     }
 
-    /// Tells how much everything moved. Readers that are not `alive` are told of for the last time.
-    pub(super) fn look(&mut self, in_flight: usize, alive: impl Fn(&ReaderId) -> bool) {
+    /// Tells how much everything of the resources that were `touched` moved. Readers that are not `alive` are told of for
+    /// the last time.
+    pub(super) fn look(
+        &mut self,
+        touched: &BTreeSet<ResourceId>,
+        in_flight: usize,
+        alive: impl Fn(&ReaderId) -> bool,
+    ) {
         if !meters::ENABLED {
             return;
         }
         meters::shift(&meters::IN_FLIGHT, &mut self.in_flight, in_flight as u64);
         meters::shift(&meters::RESOURCES, &mut self.open, self.resources.len() as u64);
-        self.resources.values_mut().for_each(OfResource::tell);
         self.closed.retain_mut(|of| {
             // Looked at first: who lets go of it has counted before.
             let shared = Arc::strong_count(&of.counters) > 1;
             of.tell();
             shared
         });
-        self.readers.retain(|id, of| {
-            let alive = alive(id);
-            of.tell();
-            alive
-        });
+        for &resource in touched {
+            if let Some(of) = self.resources.get_mut(&resource) {
+                of.tell();
+            }
+            for reader in self.readers_of(resource) {
+                self.tell_reader(resource, reader, alive(&reader));
+            }
+        }
     }
 
     /// The engine goes.
     pub(super) fn end(&mut self) {
         let open: Vec<ResourceId> = self.resources.keys().copied().collect();
         open.into_iter().for_each(|resource| self.closed(resource));
-        self.look(0, |_| false);
+        self.look(&BTreeSet::new(), 0, |_| false);
     }
 }

@@ -123,7 +123,9 @@ impl Driver {
     pub(super) fn close(&mut self, id: ResourceId, discard: bool, done: watch::Sender<()>) {
         let Some(resource) = self.resources.remove(&id) else { return };
         let discard = self.void.remove(&id) || discard;
-        self.readers.retain(|_, known| known.resource != id);
+        for reader in self.readers_of(id).collect::<Vec<ReaderId>>() {
+            self.forget_reader(reader);
+        }
         self.left.remove(&id);
         self.meter.closed(id);
         for running in self.fetches.values().filter(|running| running.resource == id) {

@@ -49,8 +49,9 @@ pub(crate) fn left_for_later(path: &str, text: &str, rust: &Rust) -> Vec<Breach>
 }
 
 /// Where a timer is the job, and why; a path ending in `/` stands for all below it.
-const SLEEPERS: [(&str, &str); 5] = [
+const SLEEPERS: [(&str, &str); 6] = [
     ("benches/link/", "a link that delays packets has nothing to wait for but the time"),
+    ("benches/scale.rs", "what rest costs is measured over time"),
     ("benches/peers/", "a user's pauses and a player's pace are part of what is measured"),
     (
         "src/net/retry.rs",

@@ -8,6 +8,7 @@
 //! 2. every started fetch ends with one `FetchEnded`, which comes after its last `Written`;
 //! 3. when the driver goes, for whatever reason, every wait of every resource ends.
 
+mod awaited;
 mod meter;
 mod perform;
 
@@ -19,17 +20,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::byte_range::ByteRange;
 use crate::config::OnChange;
-use crate::engine::fetch::Stop;
 use crate::engine::names;
 use crate::engine::reader_state::ReaderState;
 use crate::engine::resource::{OpenState, Resource};
 use crate::engine::shared::{Command, Shared};
+use crate::engine::stop::{Pace, Stop};
 use crate::engine::writer::Job;
 use crate::error::Error;
 use crate::events::SessionEvent;
 use crate::ids::{DemandId, FetchId, ReaderId, ResourceId, SpareId};
 use crate::observe::meters;
-use crate::sched::{Action, Event, Failure, FetchOutcome, Remedy, Scheduler, Urgency};
+use crate::sched::{Action, BodyShape, Event, Failure, FetchOutcome, Remedy, Scheduler, Urgency};
 use crate::sync::Arc;
 
 /// Most commands handled before actions and snapshots are looked after.
@@ -40,9 +41,13 @@ struct Running {
     /// Generation of the resource that it asks for.
     generation: u64,
     stop: Stop,
-    pause: watch::Sender<bool>,
+    pace: watch::Sender<Pace>,
     range: ByteRange,
+    /// Whether the answer is the whole resource, whatever was asked for.
+    whole: bool,
     written: u64,
+    /// The reader that waited for the next byte of this one, and was given all before it.
+    follower: Option<ReaderId>,
     /// Why the writer could not store its bytes, if that is so.
     store_error: Option<Error>,
 }
@@ -212,6 +217,9 @@ impl Driver {
                 if let Some(known) = self.readers.get_mut(&reader) {
                     known.heard += 1;
                 }
+                if let Event::Demand { range, .. } = &event {
+                    self.hurry(reader, range.start);
+                }
                 self.feed(event);
             }
             Event::Written { fetch, range } => self.on_written(fetch, range),
@@ -230,9 +238,10 @@ impl Driver {
                 }
                 self.feed(Event::LenKnown { resource, len });
             }
-            Event::FetchStarted { fetch, .. } => {
+            Event::FetchStarted { fetch, shape, .. } => {
                 self.feed(event);
-                let Some(running) = self.fetches.get(&fetch) else { return };
+                let Some(running) = self.fetches.get_mut(&fetch) else { return };
+                running.whole = shape == BodyShape::Whole;
                 if let Some(resource) = self.resources.get(&running.resource).cloned() {
                     // Whoever waits for the opening finds a snapshot that knows of the answer.
                     self.publish();

@@ -62,6 +62,44 @@ fn p6_a_cancelled_fetch_keeps_what_it_received_and_a_closed_resource_waits_for_n
     assert!(stop.all.is_cancelled());
 }
 
+/// E4: who comes to wait for a byte of a running request is not made to wait for others; only who was given all that came,
+/// and waits for what comes next, again, gets it with what comes right behind.
+#[test]
+fn e4_a_request_hears_of_each_read_that_comes_to_wait_for_a_byte_of_it() {
+    let mut bench = Bench::new(Config::default());
+    let (resource, opened) = bench.resource();
+    let id = resource.id;
+    bench.driver.handle(Command::Register { resource, opened });
+    let [reader, other] = [(); 2].map(|()| {
+        let reader = bench.shared.names.reader();
+        let opened = Event::ReaderOpened { resource: id, reader, position: 0 };
+        bench.driver.handle(Command::Sched(opened));
+        bench.driver.readers.insert(reader, Known { resource: id, shared: None, heard: 0 });
+        reader
+    });
+    let fetch = *bench.driver.fetches.keys().next().unwrap();
+    let end = bench.driver.fetches[&fetch].range.end;
+    let hears = |bench: &mut Bench, reader, at| {
+        let pace = bench.driver.fetches[&fetch].pace.clone();
+        pace.send_replace(Pace::default());
+        let demand = bench.demand(reader, at);
+        bench.driver.handle(Command::Sched(demand));
+        pace.borrow().awaited
+    };
+    for at in [100, end - 1, 0] {
+        assert_eq!(hears(&mut bench, reader, at), Some(at));
+    }
+    assert_eq!(hears(&mut bench, reader, 0), None, "it follows");
+    assert_eq!(hears(&mut bench, other, 0), Some(0));
+    assert_eq!(hears(&mut bench, reader, 0), Some(0), "it does not any more");
+    assert_eq!(hears(&mut bench, reader, 50), Some(50));
+    assert_eq!(hears(&mut bench, reader, end), None, "another request's");
+    assert_eq!(hears(&mut bench, reader, 0), Some(0), "it came from elsewhere");
+    let range = ByteRange::new(0, 30);
+    bench.driver.handle(Command::Sched(Event::Written { fetch, range }));
+    assert_eq!(hears(&mut bench, reader, 30), None, "it follows still");
+}
+
 /// D1: also of a resource that it has not heard of yet.
 #[test]
 fn d1_a_driver_that_goes_ends_every_wait_and_the_writer() {

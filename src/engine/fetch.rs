@@ -1,27 +1,28 @@
 //! One request, from `StartFetch` to `FetchEnded`: asks, checks, and streams the body to the writer.
 //!
 //! It talks to the scheduler at its start, through the writer for each batch, and at its end; it
-//! never asks what to do. Memory: one chunk, and what the write budget lets it queue.
+//! never asks what to do. Memory: one chunk, what is gathered, and what the write budget lets it queue.
 //!
-//! A stop ends the body at once; the chunk that waits for room then is still handed over when there is some,
+//! A stop ends the body at once; what waits for room then is still handed over when there is some,
 //! unless nobody wants it any more (see [`Stop`]).
 
-use bytes::Bytes;
+mod body;
+
 use futures::future::join;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
 use crate::assets::Generation;
 use crate::byte_range::ByteRange;
 use crate::connection::ConnectionUse;
 use crate::engine::compare::Compare;
-use crate::engine::end_check;
 use crate::engine::follow::unless_brought;
+use crate::engine::gather::Gathered;
 use crate::engine::names;
 use crate::engine::resource::{Info, OpenState, Resource};
 use crate::engine::shared::Shared;
-use crate::engine::writer::{Job, Write};
+use crate::engine::stop::{Pace, Stop};
+use crate::engine::writer::Job;
 use crate::error::Error;
 use crate::events::SessionEvent;
 use crate::ids::{FetchId, Lane};
@@ -43,40 +44,13 @@ pub(crate) struct Order {
     pub(crate) attempt: u32,
 }
 
-/// How a fetch is stopped, by its driver.
-#[derive(Debug, Clone)]
-pub(crate) struct Stop {
-    /// Nothing more is received; what was received is kept (P6).
-    pub(super) receiving: CancellationToken,
-    /// What was received is of no use either: its resource is closed, its generation left, or its disk refuses.
-    pub(super) all: CancellationToken,
-}
-
-impl Stop {
-    /// A fetch that goes on.
-    pub(crate) fn new() -> Self {
-        let all = CancellationToken::new();
-        Self { receiving: all.child_token(), all }
-    }
-
-    /// Stops receiving.
-    pub(crate) fn receiving(&self) {
-        self.receiving.cancel();
-    }
-
-    /// Stops everything.
-    pub(crate) fn all(&self) {
-        self.all.cancel();
-    }
-}
-
 /// Runs the request to its end and tells the scheduler.
 pub(crate) fn run(
     shared: Arc<Shared>,
     resource: Arc<Resource>,
     order: Order,
     stop: Stop,
-    paused: watch::Receiver<bool>,
+    pace: watch::Receiver<Pace>,
 ) -> impl Future<Output = ()> + Send + 'static {
     // Made before the first poll, which never comes if the runtime is gone already.
     let ending = Ending { shared: shared.clone(), fetch: order.fetch, outcome: None };
@@ -95,8 +69,8 @@ pub(crate) fn run(
             resource,
             order,
             generation,
-            paused,
-            received: None,
+            pace,
+            received: Gathered::default(),
         };
         let transfer = unless_brought(&engine, &known, order.range.start, fetch.transfer());
         let outcome = match stop.receiving.run_until_cancelled(transfer).await.flatten() {
@@ -153,10 +127,10 @@ struct Fetch {
     generation: u64,
     began: Micros,
     received_bytes: u64,
-    paused: watch::Receiver<bool>,
-    /// The chunk that waits for room in the write budget, and where it belongs. Kept here and not by the wait
-    /// for it, which ends with the transfer.
-    received: Option<(u64, Bytes)>,
+    pace: watch::Receiver<Pace>,
+    /// What waits for more of its kind, or for room in the write budget. Kept here and not by the wait for it, which ends
+    /// with the transfer.
+    received: Gathered,
 }
 
 /// Why the head of an answer cannot be followed by its body.
@@ -351,70 +325,6 @@ impl Fetch {
         self.queue(Job::LenKnown { resource: resource.id, len })?;
         self.shared.sched(Event::LenKnown { resource: resource.id, len });
         Ok(())
-    }
-
-    async fn stream(
-        &mut self,
-        net: &dyn Net,
-        target: &Arc<Target>,
-        mut answer: Answer,
-    ) -> Result<(), Failure> {
-        let mut at = match answer.shape {
-            AnswerShape::Part { range, .. } => range.start,
-            AnswerShape::Whole { .. } => 0,
-        };
-        loop {
-            if self.paused.wait_for(|paused| !paused).await.is_err() {
-                // The driver is gone, and with it everybody who could want the bytes.
-                return Err(fatal(Error::Cancelled));
-            }
-            match answer.body.chunk().await {
-                Ok(Some(bytes)) => {
-                    let len = bytes.len() as u64;
-                    self.received_bytes += len;
-                    self.received = Some((at, bytes));
-                    self.hand_over().await?;
-                    at += len;
-                }
-                Ok(None) => break,
-                Err(fault) => return Err(failure_of(fault.after(self.order.attempt))),
-            }
-        }
-        if matches!(answer.shape, AnswerShape::Whole { len: None }) {
-            let proven = answer.body.proves_end();
-            drop(answer);
-            if !proven {
-                self.count_request();
-                end_check::prove(net, target, self.order.lane, at).await.map_err(|error| {
-                    match error {
-                        Ok(fault) => failure_of(fault),
-                        Err(error) => Failure { error, remedy: Remedy::GiveUp },
-                    }
-                })?;
-            }
-            self.learn_len(at)?;
-        }
-        Ok(())
-    }
-
-    /// Hands the received chunk to the writer, once the budget has room for it. Cancel safe.
-    async fn hand_over(&mut self) -> Result<(), Failure> {
-        let Some((_, bytes)) = &self.received else { return Ok(()) };
-        let budget = self.shared.config.net.write_budget;
-        let cost = u32::try_from((bytes.len() as u64).min(budget)).unwrap_or(u32::MAX);
-        let permit = self.shared.write_budget.clone().acquire_many_owned(cost).await;
-        let permit = permit.map_err(|_| fatal(Error::Cancelled))?;
-        let Some((offset, bytes)) = self.received.take() else { return Ok(()) };
-        let resource = self.resource.clone();
-        let (fetch, generation) = (self.order.fetch, self.generation);
-        self.queue(Job::Write(Write { fetch, resource, generation, offset, bytes, permit }))
-    }
-
-    /// After a stop: waits for room for the received chunk, if it is still of use. The body went with the
-    /// transfer, so nothing more arrives meanwhile; the fetch keeps its slot, which bounds how many wait here.
-    async fn keep(&mut self, stop: &Stop) {
-        // A failure means that the writer is gone.
-        let _ = stop.all.run_until_cancelled(self.hand_over()).await;
     }
 
     fn queue(&self, job: Job) -> Result<(), Failure> {

@@ -1,6 +1,8 @@
 //! One fetch by itself: the write budget, and the end that always comes.
 
-use futures::FutureExt;
+use bytes::Bytes;
+use futures::FutureExt as _;
+use tokio::time::Instant;
 
 use super::*;
 use crate::config::Config;
@@ -13,12 +15,12 @@ fn order(range: ByteRange) -> Order {
 }
 
 /// A fetch of the first mebibyte on an engine whose write budget is 64 KiB.
-fn fetch() -> (Bench, Fetch) {
+pub(super) fn fetch() -> (Bench, Fetch) {
     let mut config = Config::default();
     config.net.write_budget = 64 * KIB as u64;
     let bench = Bench::new(config);
     let (resource, _) = bench.resource();
-    let (_pause, paused) = watch::channel(false);
+    let (_pacing, pace) = watch::channel(Pace::default());
     let (shared, order) = (bench.shared.clone(), order(ByteRange::new(0, 1 << 20)));
     (
         bench,
@@ -27,8 +29,8 @@ fn fetch() -> (Bench, Fetch) {
             resource,
             order,
             generation: 0,
-            paused,
-            received: None,
+            pace,
+            received: Gathered::default(),
             began: Micros(0),
             received_bytes: 0,
         },
@@ -37,7 +39,8 @@ fn fetch() -> (Bench, Fetch) {
 
 /// Whether a chunk of `len` bytes is handed over at once.
 fn passes(fetch: &mut Fetch, offset: u64, len: usize) -> bool {
-    fetch.received = Some((offset, Bytes::from(vec![0; len])));
+    fetch.received = Gathered::default();
+    fetch.received.push(Instant::now(), offset, Bytes::from(vec![0; len]));
     matches!(fetch.hand_over().now_or_never(), Some(Ok(())))
 }
 
@@ -97,9 +100,9 @@ fn d1_a_chunk_that_waits_for_the_disk_holds_up_no_end() {
 fn d1_a_fetch_that_never_ran_still_ends() {
     let bench = Bench::new(Config::default());
     let (resource, _) = bench.resource();
-    let (_pause, paused) = watch::channel(false);
+    let (_pacing, pace) = watch::channel(Pace::default());
     let order = order(ByteRange::new(0, 1));
-    drop(run(bench.shared.clone(), resource, order, Stop::new(), paused));
+    drop(run(bench.shared.clone(), resource, order, Stop::new(), pace));
     let ended: Vec<bool> = bench
         .jobs
         .try_iter()

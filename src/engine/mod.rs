@@ -9,6 +9,7 @@ mod driver;
 mod end_check;
 mod fetch;
 mod follow;
+mod gather;
 mod names;
 pub(crate) mod open;
 pub(crate) mod reader_state;
@@ -16,6 +17,7 @@ pub(crate) mod resource;
 pub(crate) mod shared;
 pub(crate) mod source;
 mod spare;
+mod stop;
 #[cfg(test)]
 mod testing;
 pub(crate) mod writer;

@@ -188,6 +188,20 @@ impl Rule {
         Self::in_body(bytes, Step::Gate(gate.clone()))
     }
 
+    /// Waits at `gate` before the byte at `offset` of the resource, and before every one behind it.
+    #[must_use]
+    pub fn gate_at(offset: u64, gate: &Gate) -> Self {
+        let step = Step::Gate(gate.clone());
+        Self::edit(move |request, answer| {
+            let start = match request.range() {
+                Some(Range::From(start, _)) => start,
+                Some(Range::Suffix(_)) | None => 0,
+            };
+            answer.in_body.push((offset.saturating_sub(start), step.clone()));
+            answer.in_body.sort_by_key(|(at, _)| *at);
+        })
+    }
+
     /// Sends nothing after `bytes` of the body and leaves the connection open.
     #[must_use]
     pub fn stall_after(bytes: u64) -> Self {

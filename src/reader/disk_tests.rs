@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::events::{Events, SessionEvent};
-use crate::origin::{Content, Framing, Origin, Rule, pattern};
+use crate::origin::{Content, Framing, Gate, Origin, Rule, pattern};
 use crate::reader::Reader;
 use crate::session::Session;
 use crate::storage::disk::faulty::{BROKEN, FULL, Faulty, Kind, QUOTA, READ_ONLY};
@@ -162,16 +162,17 @@ fn goes_on(scene: &Scene, session: Session, mut events: Events) {
 #[test]
 fn a3_a_disk_that_takes_no_bytes_stops_no_reader_and_storing_goes_on() {
     for errno in [FULL, QUOTA, BROKEN, READ_ONLY] {
-        let scene = Scene::new();
+        let (scene, gate) = (Scene::new(), Gate::new());
+        // Else read-ahead may have stored everything before the disk refuses.
+        scene.origin.rule("/file", Rule::gate_at(2 * MIB, &gate));
         let session = scene.open();
         let mut events = session.events();
         let mut reader = session.reader();
         check(&mut reader, 0, 2 * MIB);
         assert!(session.is_stored() && told(&mut events).is_empty());
         scene.disk.refuse_writing(errno);
-        for _ in 0..2 {
-            read_all(&mut reader);
-        }
+        gate.open();
+        (0..2).for_each(|_| read_all(&mut reader));
         only_trouble(&told(&mut events), errno);
         assert!(!session.is_stored());
         assert!(session.events().try_next().is_some_and(|event| is_about_disk(&event)));

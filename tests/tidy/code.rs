@@ -49,13 +49,17 @@ pub(crate) fn left_for_later(path: &str, text: &str, rust: &Rust) -> Vec<Breach>
 }
 
 /// Where a timer is the job, and why; a path ending in `/` stands for all below it.
-const SLEEPERS: [(&str, &str); 6] = [
+const SLEEPERS: [(&str, &str); 7] = [
     ("benches/link/", "a link that delays packets has nothing to wait for but the time"),
     ("benches/scale.rs", "what rest costs is measured over time"),
     ("benches/peers/", "a user's pauses and a player's pace are part of what is measured"),
     (
         "src/net/retry.rs",
         "the pause between two attempts is its job; nothing happens that could end it sooner",
+    ),
+    (
+        "src/engine/fetch/body.rs",
+        "packets are left in the socket for some milliseconds; a read that comes to wait for one ends that sooner",
     ),
     ("src/origin/", "the scripted origin's delays and its shaped link are time itself"),
     ("src/sched/sim", "the simulated clock: sleeping there costs no time"),

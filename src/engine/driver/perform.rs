@@ -5,11 +5,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::byte_range::ByteRange;
-use crate::engine::fetch::{self, Order, Stop};
+use crate::engine::fetch::{self, Order};
 use crate::engine::open;
 use crate::engine::resource::{OpenState, Resource};
 use crate::engine::shared::Entry;
 use crate::engine::spare;
+use crate::engine::stop::{Pace, Stop};
 use crate::engine::writer::Job;
 use crate::error::Error;
 use crate::events::SessionEvent;
@@ -37,7 +38,7 @@ impl Driver {
             }
             Action::PauseFetch { fetch, paused } => {
                 if let Some(running) = self.fetches.get(&fetch) {
-                    running.pause.send_replace(paused);
+                    running.pace.send_modify(|pace| pace.paused = paused);
                 }
             }
             Action::FailDemand { reader, demand, error } => self.fail_demand(reader, demand, error),
@@ -54,14 +55,16 @@ impl Driver {
 
     fn start(&mut self, resource: Arc<Resource>, order: Order) {
         let stop = Stop::new();
-        let (pause, paused) = watch::channel(false);
+        let (pace, told) = watch::channel(Pace::default());
         let running = Running {
             resource: resource.id,
             generation: resource.info().generation,
             stop: stop.clone(),
-            pause,
+            pace,
             range: order.range,
+            whole: false,
             written: 0,
+            follower: None,
             store_error: None,
         };
         self.fetches.insert(order.fetch, running);
@@ -69,7 +72,7 @@ impl Driver {
         resource
             .events
             .emit(SessionEvent::FetchStarted { start: order.range.start, end: order.range.end });
-        let task = fetch::run(self.shared.clone(), resource, order, stop, paused);
+        let task = fetch::run(self.shared.clone(), resource, order, stop, told);
         self.shared.io.spawn(task);
     }
 

@@ -1,0 +1,127 @@
+//! What is handed to the writer, and when: on a clock that stands still while anything is left to do.
+
+use futures::StreamExt as _;
+use futures::channel::mpsc::{UnboundedSender, unbounded};
+use tokio::sync::watch;
+use tokio::time::{Duration, advance};
+
+use super::*;
+use crate::byte_range::ByteRange;
+use crate::engine::fetch::tests::fetch;
+use crate::engine::stop::Pace;
+use crate::engine::testing::Bench;
+use crate::net::body::{Bounds, Framing, Source};
+
+const PACKET: usize = 1448;
+const LEN: u64 = 1 << 20;
+
+/// A body that a test gives piece by piece, and what the writer gets of it.
+struct Scene {
+    bench: Bench,
+    packets: UnboundedSender<Bytes>,
+    pace: watch::Sender<Pace>,
+}
+
+impl Scene {
+    /// Sends `count` packets.
+    async fn send(&self, count: usize) {
+        for _ in 0..count {
+            self.packets.unbounded_send(Bytes::from(vec![1; PACKET])).unwrap();
+        }
+        settle().await;
+    }
+
+    /// What the writer got since the last call, in packets: where each write begins, and how many.
+    fn written(&self) -> Vec<(u64, usize)> {
+        let jobs = self.bench.jobs.try_iter();
+        jobs.map(|job| match job {
+            Job::Write(write) => (write.offset / PACKET as u64, write.bytes.len() / PACKET),
+            _ => panic!("bytes alone"),
+        })
+        .collect()
+    }
+
+    /// Somebody comes to wait for the byte in the midst of that packet.
+    async fn wait_for(&self, packet: u64) {
+        let at = packet * PACKET as u64 + 100;
+        self.pace.send_modify(|pace| pace.awaited = Some(at));
+        settle().await;
+    }
+}
+
+/// Lets everything run that can, while no time passes.
+async fn settle() {
+    for _ in 0..50 {
+        yield_now().await;
+    }
+}
+
+/// Runs `test` on a request whose first packet has come.
+fn on_a_standing_clock(test: impl AsyncFnOnce(&Scene)) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+    let (bench, mut fetch) = fetch();
+    let (pace, told) = watch::channel(Pace::default());
+    fetch.pace = told;
+    let (packets, pieces) = unbounded();
+    let bounds = Bounds::exact(ByteRange::new(0, LEN), Framing::Marked);
+    let source = Source::Stream(pieces.map(Ok).boxed());
+    let mut body = Body::new(source, bounds, Arc::from("http://origin/file"));
+    let scene = Scene { bench, packets, pace };
+    runtime.block_on(async {
+        tokio::spawn(async move { fetch.take_in(&mut body, 0, LEN).await.map(drop) });
+        scene.send(1).await;
+        assert_eq!(scene.written(), [(0, 1)], "the first bytes go at once");
+        test(&scene).await;
+    });
+}
+
+#[test]
+fn e4_packets_that_nobody_waits_for_go_together() {
+    on_a_standing_clock(async |scene| {
+        scene.send(3).await;
+        assert_eq!(scene.written(), []);
+        advance(Duration::from_millis(3)).await;
+        settle().await;
+        assert_eq!(scene.written(), [(1, 3)]);
+    });
+}
+
+#[test]
+fn e4_a_byte_that_is_here_goes_when_somebody_comes_to_wait_for_it() {
+    on_a_standing_clock(async |scene| {
+        // Much at once: what follows is looked for as it comes.
+        scene.packets.unbounded_send(Bytes::from(vec![1; 46 * PACKET])).unwrap();
+        settle().await;
+        assert_eq!(scene.written(), [(1, 46)]);
+        scene.send(3).await;
+        assert_eq!(scene.written(), []);
+        scene.wait_for(48).await;
+        assert_eq!(scene.written(), [(47, 3)]);
+    });
+}
+
+#[test]
+fn e4_a_byte_goes_as_it_comes_where_somebody_waits_for_it() {
+    on_a_standing_clock(async |scene| {
+        scene.wait_for(3).await;
+        scene.send(2).await;
+        assert_eq!(scene.written(), [], "not yet that one");
+        scene.send(1).await;
+        assert_eq!(scene.written(), [(1, 3)], "with those that wait before it");
+        scene.send(1).await;
+        assert_eq!(scene.written(), [], "nobody has come to wait for more");
+    });
+}
+
+#[test]
+fn e4_a_byte_in_the_socket_goes_when_somebody_comes_to_wait_for_it() {
+    on_a_standing_clock(async |scene| {
+        // One is here, and the others are where nobody looks for 2 ms.
+        scene.send(1).await;
+        scene.send(2).await;
+        assert_eq!(scene.written(), []);
+        scene.wait_for(3).await;
+        assert_eq!(scene.written(), [(1, 3)]);
+    });
+}

@@ -59,13 +59,15 @@ impl Scheduler {
         error: Error,
     ) {
         let id = fetch.resource;
-        let urgent = self.resources.get(&id).is_some_and(|r| r.is_waited_for(hole));
-        let pause = match urgent && attempts == 1 && is_lost(&error) {
+        let waited_for = self.resources.get(&id).is_some_and(|r| r.is_waited_for(hole));
+        let pause = match waited_for && attempts == 1 && is_lost(&error) {
             true => Micros(0),
             false => pause(&self.tunables.retry, attempts, &mut self.rng),
         };
-        let until = self.now + pause.max(after.unwrap_or_default());
-        self.leave_alone(id, Retry { range: hole, attempts, until: Some(until), urgent, error });
+        // Who asks within the time that a server named is refused again, and it counts anew.
+        let strict = waited_for || after.is_some();
+        let until = Some(self.now + pause.max(after.unwrap_or_default()));
+        self.leave_alone(id, Retry { range: hole, attempts, until, strict, error });
     }
 
     fn leave_alone(&mut self, id: ResourceId, retry: Retry) {
@@ -81,7 +83,7 @@ impl Scheduler {
         self.fail_demands(id, hole, &error, out);
         let attempts = self.tunables.retry.max_attempts;
         let until = Some(Retries::cool_down(self.now));
-        self.leave_alone(id, Retry { range: hole, attempts, until, urgent: false, error });
+        self.leave_alone(id, Retry { range: hole, attempts, until, strict: false, error });
     }
 
     fn fail_demands(

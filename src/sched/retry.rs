@@ -59,8 +59,9 @@ pub(crate) struct Retry {
     pub(crate) attempts: u32,
     /// Until when nobody asks; `None` once that is over.
     pub(crate) until: Option<Micros>,
-    /// Whether a read waited when it failed: only then is the pause imposed on reads too.
-    pub(crate) urgent: bool,
+    /// Whether the pause is imposed on reads too: one waited when it failed, or the server named the time
+    /// (`Retry-After`, RFC 9110 section 10.2.3).
+    pub(crate) strict: bool,
     /// What went wrong last.
     pub(crate) error: Error,
 }
@@ -120,7 +121,7 @@ impl Retries {
     /// after its last attempt, may be tried at once and from the start. Returns those ranges.
     pub(crate) fn pardon(&mut self, range: ByteRange, max_attempts: u32) -> Vec<ByteRange> {
         let (pardoned, kept) = self.0.drain(..).partition(|known: &Retry| {
-            known.range.overlaps(range) && (!known.urgent || known.attempts >= max_attempts)
+            known.range.overlaps(range) && (!known.strict || known.attempts >= max_attempts)
         });
         self.0 = kept;
         let pardoned: Vec<Retry> = pardoned;
@@ -162,7 +163,7 @@ mod tests {
     fn retry(start: u64, end: u64, attempts: u32, until: Option<u64>) -> Retry {
         let range = ByteRange::new(start, end);
         let error = Error::Truncated { at: start };
-        Retry { range, attempts, until: until.map(Micros), urgent: true, error }
+        Retry { range, attempts, until: until.map(Micros), strict: true, error }
     }
 
     fn ranges(retries: &Retries) -> Vec<(u64, u64, u32)> {
@@ -233,7 +234,7 @@ mod tests {
     #[test]
     fn e7_a_read_is_pardoned_what_was_not_its_own_pause() {
         let mut retries = Retries::default();
-        let read_ahead = Retry { urgent: false, ..retry(0, 10, 2, Some(9)) };
+        let read_ahead = Retry { strict: false, ..retry(0, 10, 2, Some(9)) };
         retries.add(read_ahead);
         retries.add(retry(10, 20, 2, Some(9)));
         retries.add(retry(20, 30, 5, Some(9)));

@@ -141,6 +141,20 @@ fn n4_while_an_origin_asks_for_patience_nothing_is_read_ahead_from_it() {
     assert_eq!(sim.requests.len(), 3);
 }
 
+/// A server that has named a time would refuse again, and count anew.
+#[test]
+fn n4_a_read_does_not_ask_within_the_time_that_was_named_to_read_ahead() {
+    let busy = Fault::Fail(Remedy::Retry { after: Some(ms(7000)) });
+    let mut sim = steady().fault(1, busy);
+    sim.hint(ByteRange::new(0, MIB), None);
+    sim.run_for(ms(1000));
+    let reader = sim.open_reader(1000);
+    sim.run_until_ready(reader);
+    assert!(sim.now() >= ms(7300) && sim.now() < ms(7500), "{:?}", sim.now());
+    assert!(sim.requests[1].at >= ms(7200), "{:?}", sim.requests[1]);
+    assert!(sim.errors(reader).is_empty());
+}
+
 #[test]
 fn n4_a_retry_after_that_is_too_long_fails_the_read_at_once() {
     let busy = Fault::Fail(Remedy::Retry { after: Some(ms(30_001)) });

@@ -95,6 +95,7 @@ pub struct FetchConfig {
     /// byte by byte, so this decides only how soon a second request is needed.
     pub demand_min: u64,
     /// Largest first request after open or a seek, in bytes. Default 512 KiB. Larger wastes more per seek.
+    /// Also the least that one session gets at once where more of them wait than are served at once.
     pub demand_max: u64,
     /// Largest request, in bytes. Default 8 MiB. Requests double up to it while reading goes on; larger
     /// ones save requests, smaller ones leave the link sooner to a blocked read.

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use crate::config::HedgingConfig;
 use crate::connection::ConnectionUse;
-use crate::ids::{FetchId, Lane, OriginId, ReaderId};
+use crate::ids::{FetchId, Lane, OriginId, ReaderId, ResourceId};
 use crate::sched::Scheduler;
 use crate::sched::budget::{self, Bucket, Slowdown};
+use crate::sched::crowd::Crowd;
 use crate::sched::estimator::{Estimator, Link, Meter};
 use crate::sched::event::{Action, Class, FetchOutcome};
 use crate::sched::flows::Flows;
@@ -46,6 +47,8 @@ pub(crate) struct Origin {
     pub(crate) paused_until: Option<Micros>,
     /// The connection that is made before a blocked read needs it.
     pub(super) spare: Spare,
+    /// Who of its resources waits for it in turns.
+    pub(super) crowd: Crowd,
     /// What it has by way of connections.
     pub(super) lanes: BTreeMap<Lane, Connections>,
     /// The bulk lane whose turn it is.
@@ -194,7 +197,7 @@ impl Scheduler {
         if segment.class <= Class::FirstWindow {
             return match running < slots {
                 true => Turn::Start,
-                false if segment.class == Class::Blocked => self.victim(origin),
+                false if segment.class == Class::Blocked => self.victim(origin, segment.resource),
                 false => Turn::Wait,
             };
         }
@@ -256,19 +259,24 @@ impl Scheduler {
     }
 
     /// The fetch whose slot a blocked read gets: the least urgent one that nobody waits for. One at a
-    /// time: while one is ending, nobody else has to go.
-    fn victim(&self, origin: OriginId) -> Turn {
+    /// time: while one is ending, nobody else has to go. None of another resource whose turn it is.
+    fn victim(&self, origin: OriginId, resource: ResourceId) -> Turn {
         let here = || self.fetches.all().filter(|(_, fetch)| fetch.origin == origin);
         if here().any(|(_, fetch)| fetch.cancelled) {
             return Turn::Wait;
         }
         here()
             .filter(|(_, fetch)| fetch.class > Class::Blocked)
+            .filter(|(_, fetch)| fetch.resource == resource || !self.is_its_turn(fetch))
             .max_by_key(|(id, fetch)| (fetch.class, fetch.rest().len(), *id))
             .map_or(Turn::Wait, |(id, _)| Turn::After(id))
     }
 
-    fn start(&mut self, origin_id: OriginId, popped: Popped, out: &mut Vec<Action>) {
+    fn start(&mut self, origin_id: OriginId, mut popped: Popped, out: &mut Vec<Action>) {
+        let turn = self.turn_of(origin_id, popped.segment());
+        if let Some(most) = turn {
+            popped.cut(most);
+        }
         let segment = popped.segment();
         let Segment { resource: resource_id, range, class, .. } = segment;
         let id = self.fetches.next_id();
@@ -323,6 +331,7 @@ impl Scheduler {
             fresh: 0,
             meter: Meter::default(),
             whole,
+            in_turn: turn.is_some(),
             paused: false,
             cancelled: false,
             stale: false,

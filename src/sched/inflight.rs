@@ -58,6 +58,8 @@ pub(crate) struct Fetch {
     pub(crate) meter: Meter,
     /// Whether its body is the whole resource.
     pub(crate) whole: bool,
+    /// Whether it is the turn of a resource of many, and left to it up to its end.
+    pub(crate) in_turn: bool,
     /// Whether it is left unread.
     pub(crate) paused: bool,
     /// Whether it was told to stop; it holds its slot until it has ended.
@@ -93,6 +95,7 @@ impl Fetch {
             fresh: 0,
             meter: Meter::default(),
             whole: false,
+            in_turn: false,
             paused: false,
             cancelled: false,
             stale: false,

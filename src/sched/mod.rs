@@ -14,6 +14,7 @@
 //! | `bound`, `shed` | what of a resource goes that is larger than its room |
 //! | `queue`, `priority` | in which order; the only door to `StartFetch` |
 //! | `admit` | what may start now |
+//! | `crowd` | how much a blocked read gets at once where more of them wait than are served |
 //! | `aside` | which read-ahead can wait while others need the link |
 //! | `spare` | which connections are made before they are needed |
 //! | `lanes` | over which connections |
@@ -35,6 +36,7 @@ mod brought;
 mod budget;
 mod check;
 mod confine;
+mod crowd;
 mod cursors;
 mod estimator;
 mod event;

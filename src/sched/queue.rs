@@ -148,6 +148,12 @@ impl Popped {
         self.segment
     }
 
+    /// No more of it than `most` bytes.
+    pub(crate) fn cut(&mut self, most: u64) {
+        self.segment.range =
+            self.segment.range.until(self.segment.range.start.saturating_add(most));
+    }
+
     /// The request for it. Consumes the proof: one pop, one request.
     pub(crate) fn into_start(self, fetch: FetchId, lane: Lane, attempt: u32) -> Action {
         let Segment { resource, range, class, .. } = self.segment;

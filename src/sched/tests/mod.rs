@@ -24,6 +24,7 @@ mod resets;
 mod scrubbing;
 mod searching;
 mod seeking;
+mod sharing;
 mod shuttling;
 mod slots;
 mod smoke;

@@ -206,6 +206,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("budget", include_str!("../budget.rs")),
     ("check", include_str!("../check.rs")),
     ("confine", include_str!("../confine.rs")),
+    ("crowd", include_str!("../crowd.rs")),
     ("cursors", include_str!("../cursors.rs")),
     ("estimator", include_str!("../estimator.rs")),
     ("event", include_str!("../event.rs")),

@@ -22,8 +22,37 @@ impl<T> Mutex<T> {
 
     /// Waits for the lock. Never held across `.await` or file I/O.
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        #[cfg(test)]
+        count();
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+#[cfg(test)]
+std::thread_local! {
+    static TAKEN: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Notes that this thread takes a lock, or does what may take one elsewhere.
+#[cfg(test)]
+pub(crate) fn count() {
+    TAKEN.set(TAKEN.get() + 1);
+}
+
+/// How many locks this thread has taken.
+#[cfg(test)]
+#[cfg_attr(not(feature = "origin"), expect(dead_code, reason = "asked where there is an origin"))]
+pub(crate) fn counted() -> u64 {
+    TAKEN.get()
+}
+
+/// Runs `check`, whose locks do not count.
+#[cfg(test)]
+pub(crate) fn uncounted<T>(check: impl FnOnce() -> T) -> T {
+    let before = TAKEN.get();
+    let result = check();
+    TAKEN.set(before);
+    result
 }
 
 /// A condition variable for a [`Mutex`] of this module, without poison for the same reason.

@@ -151,12 +151,15 @@ impl Shared {
 
     /// Tells the driver. Fails once the engine is gone.
     pub(crate) fn command(&self, command: Command) -> Result<(), Error> {
+        // Waking the driver takes a lock of the runtime's.
+        #[cfg(test)]
+        crate::sync::count();
         self.commands.send(command).map_err(|_| Error::Cancelled)
     }
 
     /// Tells the scheduler; nobody is there to hear once the engine is gone.
     pub(crate) fn sched(&self, event: Event) {
-        let _ = self.commands.send(Command::Sched(event));
+        let _ = self.command(Command::Sched(event));
     }
 
     /// Gives the writer work. Fails once its thread is gone.

@@ -10,6 +10,8 @@ mod cursor;
 #[cfg(all(test, unix, feature = "origin"))]
 mod disk_tests;
 mod handle;
+#[cfg(all(test, feature = "origin"))]
+mod hit_tests;
 
 pub use aio::AsyncReader;
 pub use blocking::Reader;

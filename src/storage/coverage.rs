@@ -59,6 +59,11 @@ impl Coverage {
         ByteRange::new(offset, end)
     }
 
+    /// Where the bytes begin that are there without a gap up to `offset` and with it; `offset` if it is missing.
+    pub(crate) fn run_to(&self, offset: u64) -> u64 {
+        self.set.get(&offset).map_or(offset, |found| found.start)
+    }
+
     /// The parts of `range` that are there, in order.
     pub(crate) fn parts_of(&self, range: ByteRange) -> impl Iterator<Item = ByteRange> + '_ {
         // `overlapping` panics on an empty range; no part overlaps one, so any non-empty stand-in

@@ -8,16 +8,30 @@ use crate::byte_range::ByteRange;
 /// Bytes that were covered in a certain epoch. Owned by one reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Run {
-    /// The bytes; never beyond the length.
+    /// The bytes from the place of the look on; never beyond the length.
     range: ByteRange,
+    /// Where the bytes begin that were covered without a gap before them.
+    back_to: u64,
     /// The epoch in which they were looked up.
     epoch: u64,
+    /// Whether they are all that the resource has: there is nothing to fetch.
+    whole: bool,
 }
 
 impl Run {
     /// `range` was covered in `epoch`.
     pub(crate) fn new(range: ByteRange, epoch: u64) -> Self {
-        Self { range, epoch }
+        Self { range, back_to: range.start, epoch, whole: false }
+    }
+
+    /// The same with what is covered before it, from `start` on.
+    pub(crate) fn reaching_back(self, start: u64) -> Self {
+        Self { back_to: start.min(self.range.start), ..self }
+    }
+
+    /// The same, known to be all of a resource or not.
+    pub(crate) fn of_whole(self, whole: bool) -> Self {
+        Self { whole, ..self }
     }
 
     /// A run without a byte, to begin with.
@@ -25,7 +39,7 @@ impl Run {
         Self::new(ByteRange::new(0, 0), 0)
     }
 
-    /// The bytes that may be read.
+    /// The bytes that may be read, from the place of the look on.
     pub(crate) fn range(&self) -> ByteRange {
         self.range
     }
@@ -35,9 +49,14 @@ impl Run {
         self.epoch
     }
 
+    /// Whether nothing of the resource is missing.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     /// What of `wanted` bytes from `offset` on may be read; `None` if not even the first.
     pub(crate) fn part(&self, offset: u64, wanted: usize) -> Option<ByteRange> {
-        if !self.range.contains(offset) {
+        if offset < self.back_to || offset >= self.range.end {
             return None;
         }
         // A buffer longer than u64 does not exist; the saturated length is cut by the run anyway.
@@ -47,7 +66,8 @@ impl Run {
 
     /// Gives up every byte: the epoch has moved.
     pub(crate) fn void(&mut self) {
-        self.range = ByteRange::new(self.range.start, self.range.start);
+        self.range = ByteRange::new(self.back_to, self.back_to);
+        self.whole = false;
     }
 }
 
@@ -63,13 +83,17 @@ mod tests {
         assert_eq!(run.part(10, 100), Some(ByteRange::new(10, 20)));
         assert_eq!(run.part(19, usize::MAX), Some(ByteRange::new(19, 20)));
         assert_eq!(run.part(12, 0), Some(ByteRange::new(12, 12)));
+        let run = run.reaching_back(5);
+        assert_eq!(run.range(), ByteRange::new(10, 20));
+        assert_eq!(run.part(4, 1), None);
+        assert_eq!(run.part(5, 100), Some(ByteRange::new(5, 20)));
     }
 
     #[test]
     fn a_voided_run_gives_nothing() {
-        let mut run = Run::new(ByteRange::new(10, 20), 1);
+        let mut run = Run::new(ByteRange::new(10, 20), 1).reaching_back(0).of_whole(true);
         run.void();
-        assert_eq!(run.part(10, 1), None);
+        assert_eq!((run.part(0, 1), run.part(10, 1), run.is_whole()), (None, None, false));
         assert_eq!(Run::none().part(0, 1), None);
     }
 }

@@ -142,7 +142,7 @@ impl State {
     ) -> Option<Waited> {
         self.places.at(key)?.turn_to(demand);
         let verdict = self.judge(self.places.peek(key)?, range, demand);
-        let run = Run::new(self.clip(self.coverage.run_from(range.start)), epoch);
+        let run = self.run_at(range.start, epoch);
         let place = self.places.at(key)?;
         let waited = match verdict {
             Verdict::Nudged => {
@@ -176,8 +176,14 @@ impl State {
         }
         match self.coverage.run_from(offset) {
             run if run.is_empty() => Look::Missing,
-            run => Look::Covered(Run::new(run, epoch)),
+            _ => Look::Covered(self.run_at(offset, epoch)),
         }
+    }
+
+    /// What is there from `offset` on without a gap, and before it.
+    fn run_at(&self, offset: u64, epoch: u64) -> Run {
+        let run = Run::new(self.clip(self.coverage.run_from(offset)), epoch);
+        run.reaching_back(self.coverage.run_to(offset)).of_whole(self.is_whole())
     }
 
     /// The same for the holder of a place, who is told of a restart first.

@@ -251,6 +251,7 @@ impl StreamingResource {
     }
 
     /// Moves before anything goes.
+    #[cfg(test)]
     pub(crate) fn epoch(&self) -> u64 {
         self.gate.epoch()
     }

@@ -27,6 +27,8 @@ pub(crate) struct Writes {
     next: u64,
     /// The entries.
     live: BTreeMap<Ticket, Entry>,
+    /// How many writes wait for one of an older generation to end.
+    pub(crate) queued: usize,
 }
 
 /// One write or cut on its way.

@@ -20,6 +20,7 @@ mod eviction;
 mod faults;
 mod handles;
 mod hedging;
+mod hits;
 mod inputs;
 mod kill;
 mod kills;

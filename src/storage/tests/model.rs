@@ -122,6 +122,13 @@ impl Model {
         range(offset, end)
     }
 
+    /// What may be read once the byte at `offset` was looked at: back to where the bytes there begin, too.
+    fn run_around(&self, offset: u64) -> ByteRange {
+        let back = (0..offset).rev().take_while(|at| self.is_there(*at)).last();
+        let start = back.filter(|_| self.is_there(offset)).unwrap_or(offset);
+        range(start, self.run_from(offset).end)
+    }
+
     fn end(&self) -> u64 {
         self.len.unwrap_or(u64::MAX)
     }
@@ -160,7 +167,7 @@ impl Model {
             Told::Nudged => record.nudged = false,
             Told::Restarted => record.notice = false,
             Told::End => self.end_told = true,
-            Told::Run(run) => record.run = Some((*run, self.epoch)),
+            Told::Run(run) => record.run = Some((self.run_around(run.start), self.epoch)),
             Told::Fatal | Told::Failed | Told::Missing => {}
         }
         if !matches!(told, Told::Nudged | Told::Missing) {

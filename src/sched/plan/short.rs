@@ -18,6 +18,8 @@ const START: Micros = Micros::from_millis(2000);
 const WORTH: f64 = 1.5;
 /// Between requests of so many round trips' bytes over one connection little of the link is lost.
 const LARGE: f64 = 8.0;
+/// Of who has just come, and may take all that is given, so many round trips' bytes in hand count as little.
+const JUST_COME: f64 = 2.0;
 /// A reader that takes at most such a part of what the path brings does not miss that.
 const EASY: f64 = 0.8;
 /// Who has more in hand than so many seconds need not be helped yet.
@@ -67,8 +69,8 @@ impl Planner<'_> {
 
     /// Whether the next request had better go over the connection of the running one, once that has ended, since any other
     /// connection would have to open its window beside one that fills the link, and stays a slow one: the reader goes on, and
-    /// has less in hand and on its way than a round trip brings, or takes less than comes in that way. Where several
-    /// resources of the origin are open the link is not its own.
+    /// has less in hand and on its way than a round trip brings (two, until it is known how fast it reads), or takes less than comes in
+    /// that way. Where several resources of the origin are open the link is not its own.
     pub(super) fn waits_for_connection(&mut self, window: &Window, gap: u64) -> bool {
         let Outlook { link, ramp, alone, .. } = *self.outlook;
         let cursor = self.resource.cursors.one(window.reader);
@@ -78,10 +80,11 @@ impl Planner<'_> {
         }
         let trip = link.bytes_per_round_trip();
         let hand = gap.saturating_sub(window.range.start) as f64;
+        let little = if window.rate.is_none() { JUST_COME * trip } else { trip };
         let easy = window.rate.is_some_and(|rate| rate <= EASY * link.path);
         self.stream(window).filter(|stream| stream.confirmed).is_some_and(|stream| {
             let trips = stream.last_size as f64 / trip;
-            (easy && trips >= LARGE) || (hand < trip && trips >= WORTH)
+            (easy && trips >= LARGE) || (hand < little && trips >= WORTH)
         })
     }
 

@@ -253,30 +253,33 @@ fn p6_what_helps_out_a_late_fetch_ends_where_a_blocked_read_asks() {
 }
 
 /// The next request goes out late over the connection of the running one where its reader has less in hand than 100 kB,
-/// what a round trip brings, and every other connection has its window shut.
+/// what a round trip brings, or twice that if it has just come, and every other connection has its window shut.
 #[test]
 fn p4_a_reader_with_little_in_hand_waits_for_the_connection_whose_window_is_open() {
-    let waits = |stored: u64, last: u64, change: fn(&mut Outlook<'_>)| {
+    let waits = |rate: Option<f64>, stored: u64, last: u64, change: fn(&mut Outlook<'_>)| {
         plan_with(&[ByteRange::new(0, 10_000 + stored)], 10_000, |planner| {
             planner.stream_at(READER, 10_000).expect("it has read").last_size = last;
             let mut outlook = *planner.outlook;
             change(&mut outlook);
             let (resource, outlook) = (&mut *planner.resource, &outlook);
             let mut planner = Planner::new(resource, outlook);
-            planner.waits_for_connection(&window(10_000, MIB, MIB), 10_000 + stored)
+            let window = Window { rate, ..window(10_000, MIB, MIB) };
+            planner.waits_for_connection(&window, 10_000 + stored)
         })
     };
-    assert_eq!([99_999, 100_000].map(|stored| waits(stored, MIB, |_| {})), [true, false]);
+    let fast = Some(5e6);
+    assert_eq!([99_999, 100_000].map(|stored| waits(fast, stored, MIB, |_| {})), [true, false]);
+    assert_eq!([199_999, 200_000].map(|stored| waits(None, stored, MIB, |_| {})), [true, false]);
     assert_eq!(
-        [149_999, 150_000].map(|last| waits(0, last, |_| {})),
+        [149_999, 150_000].map(|last| waits(fast, 0, last, |_| {})),
         [false, true],
         "not worth it"
     );
     assert!(
-        !waits(0, MIB, |outlook| outlook.ramp = outlook.link.ramp() - Micros(1)),
+        !waits(fast, 0, MIB, |outlook| outlook.ramp = outlook.link.ramp() - Micros(1)),
         "one is open"
     );
-    assert!(!waits(0, MIB, |outlook| outlook.alone = false), "the link is not its own");
+    assert!(!waits(fast, 0, MIB, |outlook| outlook.alone = false), "the link is not its own");
 }
 
 /// 100 kB are a round trip's: after requests of eight of these an eleventh of the time is lost at most.

@@ -88,7 +88,7 @@ fn p4_a_player_that_starts_with_nothing_in_hand_catches_up_soon() {
 #[test]
 fn p4_play_at_60_percent_of_the_link_goes_on() {
     let bounds =
-        [(LinkProfile::A, 100), (LinkProfile::B, 0), (LinkProfile::C, 0), (LinkProfile::D, 3500)];
+        [(LinkProfile::A, 0), (LinkProfile::B, 0), (LinkProfile::C, 0), (LinkProfile::D, 3500)];
     for (profile, most) in bounds {
         let runs = SEEDS.map(|seed| run::<Scheduler>(Workload::Play, profile, seed));
         let late: u64 = runs.flat_map(|run| run.stalls).map(|(_, time)| time.0).sum();
@@ -106,7 +106,7 @@ fn p4_a_player_that_needs_less_than_the_link_gives_gets_ahead() {
     let bytes = runs.map(|run| run.bytes).sum::<u64>() / (SEEDS.end - SEEDS.start);
     let link = 20 * profile.down * 1_000_000 / 8;
     println!("{bytes} of {link}");
-    assert!(bytes * 4 >= link * 3, "{bytes} of {link}");
+    assert!(bytes * 10 >= link * 9, "{bytes} of {link}");
 }
 
 #[test]

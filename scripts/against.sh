@@ -52,8 +52,9 @@ build() { # TREE NAME
 }
 echo "building $(git describe --always --dirty) and $(git rev-parse --short "$commit")"
 build "$PWD" now
-# Dependencies are the same as a rule: built once.
-CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target} build "$dir/tree" then
+# A folder of its own, kept for the next time: in a common one cargo takes the files of one tree for those of the other.
+target=${CARGO_TARGET_DIR:-$PWD/target}
+CARGO_TARGET_DIR=$target/against build "$dir/tree" then
 
 run() { # NAME BENCH
     case $2 in

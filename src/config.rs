@@ -251,7 +251,8 @@ pub struct NetConfig {
     pub refuse_html: bool,
     /// What to do when the resource has changed on the server. Default [`OnChange::Fail`].
     pub on_change: OnChange,
-    /// Received bytes that wait to be written, over the whole engine, in bytes. Default 8 MiB.
+    /// Received bytes that wait to be written, or were and the scheduler has not heard of it, over the whole engine, in bytes. Default 8 MiB.
+    /// So much may come of an endless stream, beyond its room in the store, before it is paused.
     /// Beyond it the HTTP library holds at most about 400 KiB per connection with HTTP/1.1, and up to
     /// 16 MiB (8 MiB for each body) with HTTP/2, which is what its windows allow.
     pub write_budget: u64,

@@ -147,6 +147,10 @@ impl Driver {
     fn handle(&mut self, command: Command) -> bool {
         match command {
             Command::Sched(event) => self.on_event(event),
+            Command::Written { fetch, range, share } => {
+                self.on_written(fetch, range);
+                drop(share);
+            }
             Command::Register { resource, opened } => self.on_register(resource, opened),
             Command::ReaderOpened { resource, reader, position } => {
                 self.on_reader_opened(&resource, reader, position);

@@ -100,6 +100,17 @@ fn e4_a_request_hears_of_each_read_that_comes_to_wait_for_a_byte_of_it() {
     assert_eq!(hears(&mut bench, reader, 30), None, "it follows still");
 }
 
+#[test]
+fn d3_a_share_of_the_write_budget_is_free_again_once_the_scheduler_has_heard() {
+    let mut bench = Bench::new(Config::default());
+    let budget = bench.shared.write_budget.clone();
+    let all = budget.available_permits();
+    let share = budget.clone().try_acquire_many_owned(1000).ok();
+    let (fetch, range) = (FetchId(1), ByteRange::new(0, 1000));
+    bench.driver.handle(Command::Written { fetch, range, share });
+    assert_eq!(budget.available_permits(), all);
+}
+
 /// D1: also of a resource that it has not heard of yet.
 #[test]
 fn d1_a_driver_that_goes_ends_every_wait_and_the_writer() {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::thread::ThreadId;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::assets::{AssetKey, AssetStore};
+use crate::byte_range::ByteRange;
 use crate::config::{Config, Tunables};
 use crate::engine::reader_state::ReaderState;
 use crate::engine::resource::Resource;
@@ -23,6 +24,9 @@ use crate::time::Clock;
 pub(crate) enum Command {
     /// Something for the scheduler.
     Sched(Event),
+    /// Bytes of that fetch were stored. Their share of the write budget is given back once the scheduler has heard: so no body
+    /// runs further ahead of what it decides than the budget is large.
+    Written { fetch: FetchId, range: ByteRange, share: Option<OwnedSemaphorePermit> },
     /// A resource was opened; its first bytes are asked for if need be.
     Register { resource: Arc<Resource>, opened: Event },
     /// A reader of a registered resource exists from now on.

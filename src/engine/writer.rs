@@ -111,7 +111,7 @@ pub(crate) struct Write {
     pub(crate) generation: u64,
     pub(crate) offset: u64,
     pub(crate) bytes: Bytes,
-    /// Their share of the write budget, given back when they are written.
+    /// Their share of the write budget, given back when the scheduler has heard that they are written.
     pub(crate) permit: OwnedSemaphorePermit,
 }
 
@@ -260,21 +260,21 @@ impl Writer {
         let len = bytes.len() as u64;
         let counters = &resource.counters;
         counters.bytes_fetched.fetch_add(len, Ordering::Relaxed);
-        let landed = match self.store(&resource, fetch, generation, offset, &bytes) {
-            Ok(landed) => landed,
-            Err(error) => {
-                let error = Error::from(error);
-                let _ = self.shared.command(Command::StoreFailed { fetch, error });
-                return drop(permit);
-            }
-        };
+        let landed =
+            match self.store(&resource, fetch, generation, offset, &bytes, &mut Some(permit)) {
+                Ok(landed) => landed,
+                Err(error) => {
+                    let error = Error::from(error);
+                    let _ = self.shared.command(Command::StoreFailed { fetch, error });
+                    return;
+                }
+            };
         let wasted = if landed.withdrawn == len { len } else { len - landed.new };
         counters.bytes_wasted.fetch_add(wasted, Ordering::Relaxed);
-        drop(permit);
         self.grow(landed.new);
     }
 
-    /// Writes to the disk, or to memory while that refuses.
+    /// Writes to the disk, or to memory while that refuses. The scheduler is told, and given their `share` with it.
     fn store(
         &mut self,
         resource: &Arc<Resource>,
@@ -282,20 +282,21 @@ impl Writer {
         generation: u64,
         offset: u64,
         bytes: &Bytes,
+        share: &mut Option<OwnedSemaphorePermit>,
     ) -> Result<Landed, StorageError> {
         let (shared, len) = (self.shared.clone(), bytes.len() as u64);
         let range = ByteRange::at(offset, len);
         let cut = self.kept.get(&resource.id).is_some_and(|kept| kept.is_cutting(range));
         // The scheduler hears of the bytes before the reader that waits for them: that one soon asks for what
         // follows, and a fetch that seems to be behind by then would be taken for slow and doubled.
-        let tell = |landed: &Landed| {
+        let mut tell = |landed: &Landed| {
             // Of what is being given back it hears next.
             if landed.withdrawn < len || cut {
-                shared.sched(Event::Written { fetch, range });
+                let _ = shared.command(Command::Written { fetch, range, share: share.take() });
             }
         };
         if !self.kept.get(&resource.id).is_some_and(Kept::is_holding) {
-            match resource.bytes.write_telling(generation, offset, bytes, tell) {
+            match resource.bytes.write_telling(generation, offset, bytes, &mut tell) {
                 Ok(landed) => {
                     if landed.withdrawn < len {
                         let now = shared.clock.now();
@@ -311,7 +312,7 @@ impl Writer {
                 },
             }
         }
-        match resource.bytes.hold_telling(generation, offset, bytes, tell) {
+        match resource.bytes.hold_telling(generation, offset, bytes, &mut tell) {
             Ok(landed) => {
                 self.give_up_held(resource.id);
                 self.bound_held(resource);

@@ -10,7 +10,7 @@ use crate::support::*;
 
 const LEN: u64 = 32 * MIB;
 pub(crate) const ROOM: u64 = 4 * MIB;
-/// What blocked reads may bring while the disk takes bytes back, and what the log takes: a few requests of 256 KiB.
+/// What blocked reads may bring while the disk takes bytes back, what the log takes, and the write budget: a few requests of 256 KiB.
 pub(crate) const REQUESTS: u64 = MIB;
 
 /// A folder whose syncs cost nothing, where there is such a place: while bytes are given back, reads go on and bring more.
@@ -21,6 +21,8 @@ pub(crate) fn folder() -> tempfile::TempDir {
 pub(crate) fn bounded(dir: &Path) -> Engine {
     let mut config = quick();
     config.store.max_bytes = ROOM;
+    // What comes before the scheduler hears that there is enough.
+    config.net.write_budget = 256 << 10;
     engine_in(dir, config)
 }
 

@@ -177,7 +177,7 @@ mod tests {
     use crate::config::Config;
     use crate::engine::resource::{Info, Resource};
     use crate::engine::testing::Bench;
-    use crate::engine::writer::Job;
+    use crate::engine::writer::{Job, Write};
     use crate::ids::OriginId;
     use crate::storage::StreamingResource;
     use crate::sync::Arc;
@@ -216,7 +216,7 @@ mod tests {
     /// Bytes come, as from a fetch of that number; how many of them do not count.
     fn comes(writer: &mut Writer, resource: &Arc<Resource>, fetch: u64, bytes: ByteRange) -> u64 {
         let text: Bytes = (bytes.start..bytes.end).map(|at| (at >> 9) as u8 | 1).collect();
-        writer.store(resource, FetchId(fetch), 0, bytes.start, &text).unwrap().withdrawn
+        writer.store(resource, FetchId(fetch), 0, bytes.start, &text, &mut None).unwrap().withdrawn
     }
 
     fn begin(writer: &mut Writer, resource: &Resource, hole: ByteRange) -> Option<Barrier> {
@@ -258,6 +258,21 @@ mod tests {
         assert_eq!(found(&bench, writer, &resource), covered);
     }
 
+    /// Else a body that comes faster than the scheduler hears of it could fill the disk before it is paused.
+    #[test]
+    fn d3_written_bytes_keep_their_share_of_the_budget_until_the_scheduler_has_heard_of_them() {
+        let (bench, mut writer, resource) = scene();
+        let budget = bench.shared.write_budget.clone();
+        let all = budget.available_permits();
+        let permit = budget.clone().try_acquire_many_owned(1000).unwrap();
+        let (fetch, bytes) = (FetchId(1), vec![7; 1000].into());
+        let (resource, generation, offset) = (resource.clone(), 0, 0);
+        writer.handle(Job::Write(Write { fetch, resource, generation, offset, bytes, permit }));
+        assert_eq!(budget.available_permits(), all - 1000);
+        drop(bench.driver);
+        assert_eq!(budget.available_permits(), all, "nor for ever");
+    }
+
     #[test]
     fn a6_a_generation_that_begins_meanwhile_has_no_hole() {
         let (bench, mut writer, resource) = scene();
@@ -270,7 +285,7 @@ mod tests {
         let generation = Generation::default();
         writer.handle(Job::BeginGeneration { resource: resource.clone(), generation });
         let text: Bytes = vec![7; 1 << 20].into();
-        writer.store(&resource, FetchId(2), 1, 0, &text).unwrap();
+        writer.store(&resource, FetchId(2), 1, 0, &text, &mut None).unwrap();
         synced(&mut writer, &resource, barrier);
         let covered = resource.bytes.covered();
         assert_eq!(covered, [range(0, 256), range(512, 1024)]);

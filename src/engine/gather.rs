@@ -12,11 +12,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
-/// Longest time that received bytes wait for others, and shortest between two writes of less than [`ENOUGH`].
-const TOGETHER: Duration = Duration::from_millis(2);
-/// The same once [`STEADY`] bytes have come: who waited for the first ones has them.
-const TOGETHER_LATER: Duration = Duration::from_millis(5);
-/// An answer that has brought so much is read through, in bytes.
+/// Longest time that received bytes wait for others, and shortest between two writes of less than [`ENOUGH`], in an answer
+/// that is read through.
+const TOGETHER: Duration = Duration::from_millis(5);
+/// An answer that has brought so much is read through, in bytes; before that each chunk goes at once. A connection opens its window
+/// meanwhile, which takes a round trip more where its socket is not read as bytes come.
 const STEADY: u64 = 512 << 10;
 /// So many bytes wait for no others.
 const ENOUGH: usize = 64 << 10;
@@ -95,7 +95,7 @@ impl Gathered {
             return None;
         }
         self.taken = (self.len(), self.taken.1 + self.len() as u64);
-        self.rest_until = Some(now + if self.taken.1 < STEADY { TOGETHER } else { TOGETHER_LATER });
+        self.rest_until = (self.taken.1 >= STEADY).then(|| now + TOGETHER);
         let bytes = match self.several.is_empty() {
             true => std::mem::take(&mut self.one),
             false => self.several.split().freeze(),
@@ -112,42 +112,46 @@ mod tests {
         Bytes::from(vec![7; len])
     }
 
-    #[test]
-    fn the_first_bytes_go_at_once_and_those_right_behind_them_together() {
-        let (mut gathered, begun) = (Gathered::default(), Instant::now());
-        let at = |micros| begun + Duration::from_micros(micros);
-        assert!(gathered.push(at(0), 100, Bytes::from_static(b"first")));
-        assert_eq!(gathered.take(at(0)), Some((100, Bytes::from_static(b"first"))));
-        assert!(!gathered.push(at(1), 105, Bytes::from_static(b"se")));
-        assert!(!gathered.push(at(1999), 107, Bytes::from_static(b"cond")));
-        assert_eq!(gathered.due(), Some(at(2000)));
-        assert_eq!(gathered.take(at(2100)), Some((105, Bytes::from_static(b"second"))));
-        assert_eq!((gathered.due(), gathered.take(at(9000))), (None, None));
-        assert!(gathered.push(at(4100), 111, Bytes::from_static(b"after a pause")));
+    /// An answer that has brought so much that it is read through.
+    fn steady(now: Instant) -> Gathered {
+        let mut gathered = Gathered::default();
+        gathered.push(now, 0, chunk(STEADY as usize));
+        gathered.take(now);
+        gathered
     }
 
     #[test]
-    fn once_much_has_come_they_may_wait_longer() {
+    fn until_much_has_come_each_chunk_goes_at_once() {
         let (mut gathered, now) = (Gathered::default(), Instant::now());
-        for offset in [0, STEADY / 2] {
-            gathered.push(now, offset, chunk(STEADY as usize / 2));
-            gathered.take(now);
+        for offset in [100, 105, STEADY] {
+            assert!(gathered.push(now, offset, Bytes::from_static(b"chunk")));
+            assert_eq!(gathered.take(now), Some((offset, Bytes::from_static(b"chunk"))));
+            assert_eq!(gathered.due(), None);
         }
+    }
+
+    #[test]
+    fn then_those_that_come_close_upon_each_other_go_together() {
+        let begun = Instant::now();
+        let at = |micros| begun + Duration::from_micros(micros);
+        let mut gathered = steady(at(0));
         assert!(!gathered.is_slow());
-        gathered.push(now, STEADY, chunk(10));
-        assert_eq!(gathered.due(), Some(now + TOGETHER_LATER));
-        gathered.take(now);
+        assert!(!gathered.push(at(1), STEADY, Bytes::from_static(b"se")));
+        assert!(!gathered.push(at(4999), STEADY + 2, Bytes::from_static(b"cond")));
+        assert_eq!(gathered.due(), Some(at(5000)));
+        assert_eq!(gathered.take(at(5100)), Some((STEADY, Bytes::from_static(b"second"))));
         assert!(gathered.is_slow());
+        assert_eq!((gathered.due(), gathered.take(at(9000))), (None, None));
+        assert!(gathered.push(at(10_100), STEADY + 6, Bytes::from_static(b"after a pause")));
     }
 
     #[test]
     fn much_at_once_waits_for_nothing_and_is_not_copied() {
-        let (mut gathered, now) = (Gathered::default(), Instant::now());
-        gathered.push(now, 0, chunk(10));
-        gathered.take(now);
+        let now = Instant::now();
+        let mut gathered = steady(now);
         assert!(!gathered.is_apart_from(ENOUGH));
         let much = chunk(ENOUGH);
-        assert!(gathered.push(now, 10, much.clone()));
+        assert!(gathered.push(now, STEADY, much.clone()));
         assert_eq!(gathered.take(now).map(|(_, bytes)| bytes.as_ptr()), Some(much.as_ptr()));
         assert!(!gathered.push(now, 0, chunk(10)));
         assert!(!gathered.is_apart_from(ENOUGH - 10));

@@ -135,6 +135,8 @@ impl EventHub {
             SessionEvent::StoreTrouble { .. } => hub.trouble = Some(event.clone()),
             SessionEvent::StoringResumed => hub.trouble = None,
             SessionEvent::EndOfStream { .. } | SessionEvent::Failed { .. } => {
+                // One, mostly: a list that grows has room for four.
+                hub.terminal.reserve_exact(1);
                 hub.terminal.push(event.clone());
             }
             _ => {}

@@ -5,6 +5,7 @@ mod version;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -36,8 +37,33 @@ pub(crate) use version::Version;
 #[derive(Debug)]
 pub struct Session {
     shared: Arc<SessionShared>,
-    /// Ends the task that watches the cancel token.
-    _watch: DropGuard,
+    /// There once somebody has asked for a cancel token: few do, and a task for each session would be much for an idle one.
+    watch: OnceLock<Watch>,
+}
+
+/// A cancel token, and the task that waits for it.
+#[derive(Debug)]
+struct Watch {
+    token: CancellationToken,
+    /// Ends the task.
+    _gone: DropGuard,
+}
+
+impl Watch {
+    fn begin(session: &Arc<SessionShared>) -> Self {
+        let (token, gone) = (CancellationToken::new(), CancellationToken::new());
+        let (cancelled, stop) = (token.clone(), gone.clone());
+        // Weak: the watch must not keep alive what it watches.
+        let watched = Arc::downgrade(session);
+        session.engine.shared.own.spawn(async move {
+            if stop.run_until_cancelled(cancelled.cancelled()).await.is_some()
+                && let Some(session) = watched.upgrade()
+            {
+                session.end();
+            }
+        });
+        Self { token, _gone: gone.drop_guard() }
+    }
 }
 
 /// What a session and its readers share.
@@ -51,7 +77,6 @@ pub(crate) struct SessionShared {
     pub(crate) resource: Arc<Resource>,
     hold: Mutex<Option<Hold>>,
     ended: AtomicBool,
-    token: CancellationToken,
     readers: Mutex<Readers>,
     hover: HintId,
     /// The newest ones, the oldest first.
@@ -274,7 +299,6 @@ impl Drop for Wait {
 impl Session {
     fn new(engine: Arc<Alive>, hold: Hold, number: u64, span: Span) -> Self {
         meters::shift(&meters::SESSIONS, &mut 0, 1);
-        let token = CancellationToken::new();
         let hover = HintId(engine.shared.names.hint.next());
         let shared = Arc::new(SessionShared {
             number,
@@ -282,24 +306,12 @@ impl Session {
             resource: hold.resource.clone(),
             hold: Mutex::new(Some(hold)),
             ended: AtomicBool::new(false),
-            token: token.clone(),
             readers: Mutex::default(),
             hover,
             prefetches: Mutex::default(),
-            engine: engine.clone(),
+            engine,
         });
-        // Weak: the watch must not keep alive what it watches.
-        let watched = Arc::downgrade(&shared);
-        let gone = CancellationToken::new();
-        let stop = gone.clone();
-        engine.shared.own.spawn(async move {
-            if stop.run_until_cancelled(token.cancelled()).await.is_some()
-                && let Some(session) = watched.upgrade()
-            {
-                session.end();
-            }
-        });
-        Self { shared, _watch: gone.drop_guard() }
+        Self { shared, watch: OnceLock::new() }
     }
 
     /// A blocking reader at the start. Any number may be made; the session must outlive their use.
@@ -439,7 +451,7 @@ impl Session {
 
     /// A token that ends the session when it is cancelled, from any thread.
     pub fn cancel_token(&self) -> CancellationToken {
-        self.shared.token.clone()
+        self.watch.get_or_init(|| Watch::begin(&self.shared)).token.clone()
     }
 
     /// Ends the session, and waits until everything it received is durable and, if this was the last session

@@ -12,25 +12,26 @@
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::LazyLock;
 
 use super::layout::{AssetPaths, Layout, make_folder, open_file};
 use crate::error::StorageError;
 use crate::storage::platform::is_same_file;
-use crate::sync::Mutex;
+use crate::sync::{Arc, Mutex};
 
 /// The assets held in this process, by their folders.
-static HELD: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
+static HELD: LazyLock<Mutex<HashSet<Arc<Path>>>> = LazyLock::new(Mutex::default);
 
 /// A place in the register; leaves it when dropped.
 #[derive(Debug)]
-struct Registered(PathBuf);
+struct Registered(Arc<Path>);
 
 impl Registered {
     /// `None` if somebody else in this process has the asset.
     fn enter(folder: &Path) -> Option<Self> {
-        HELD.lock().insert(folder.to_owned()).then(|| Self(folder.to_owned()))
+        let folder: Arc<Path> = folder.into();
+        HELD.lock().insert(folder.clone()).then_some(folder).map(Self)
     }
 }
 

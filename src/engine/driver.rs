@@ -374,7 +374,7 @@ impl Driver {
         // Only once the view says what is wanted now: a snapshot must not show rest where there is none.
         self.publish();
         if let Some(resource) = self.resources.get(&running.resource) {
-            resource.fetches.lock().remove(&fetch);
+            resource.forget_fetch(fetch);
         }
     }
 

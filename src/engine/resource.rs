@@ -4,8 +4,7 @@
 //! whether it is open yet, and its counters. Nothing here decides or waits.
 
 use std::collections::BTreeMap;
-
-use tokio::sync::watch;
+use std::task::{Poll, Waker};
 
 use crate::assets::{Along, AssetKey};
 use crate::byte_range::ByteRange;
@@ -28,6 +27,13 @@ pub(crate) enum OpenState {
     Open,
     /// Opening failed; the resource is of no use.
     Failed(Error),
+}
+
+/// How far it has come, and who waits for more. A channel would take some 400 bytes of each idle resource.
+#[derive(Debug)]
+struct Opened {
+    state: OpenState,
+    waiting: Vec<Waker>,
 }
 
 /// What the answers said so far.
@@ -93,7 +99,7 @@ pub(crate) struct Resource {
     info: Mutex<Info>,
     /// Whether a reader was given a byte, or the application was told the length.
     used: AtomicBool,
-    opened: watch::Sender<OpenState>,
+    opened: Mutex<Opened>,
     /// What the scheduler last said about this resource, for snapshots.
     pub(crate) view: Mutex<ResourceView>,
     /// What the scheduler last believed about its origin, for snapshots.
@@ -129,7 +135,7 @@ impl Resource {
             target: Mutex::new(target),
             info: Mutex::new(info),
             used: AtomicBool::new(false),
-            opened: watch::Sender::new(OpenState::Pending),
+            opened: Mutex::new(Opened { state: OpenState::Pending, waiting: Vec::new() }),
             view: Mutex::default(),
             estimate: Mutex::default(),
             fetches: Mutex::default(),
@@ -156,6 +162,16 @@ impl Resource {
     /// It no longer is.
     pub(crate) fn remove_reader(&self, reader: ReaderId) {
         self.readers.lock().remove(&reader);
+    }
+
+    /// That fetch runs no more.
+    pub(crate) fn forget_fetch(&self, fetch: FetchId) {
+        let mut fetches = self.fetches.lock();
+        fetches.remove(&fetch);
+        if fetches.is_empty() {
+            // An emptied map keeps the room for eleven entries.
+            *fetches = BTreeMap::new();
+        }
     }
 
     /// Where its readers are.
@@ -225,23 +241,31 @@ impl Resource {
 
     /// Says how far opening has come. Only the first outcome counts.
     pub(crate) fn set_opened(&self, state: OpenState) {
-        self.opened.send_if_modified(|now| {
-            let first = matches!(now, OpenState::Pending);
-            if first {
-                *now = state;
+        let waiting = {
+            let mut opened = self.opened.lock();
+            if matches!(opened.state, OpenState::Pending) {
+                opened.state = state;
             }
-            first
-        });
+            std::mem::take(&mut opened.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Waits until opening has succeeded or failed.
     pub(crate) async fn opened(&self) -> Result<(), Error> {
-        let mut opened = self.opened.subscribe();
-        let state = opened.wait_for(|state| !matches!(state, OpenState::Pending)).await;
-        match state.map(|state| state.clone()) {
-            Ok(OpenState::Open) => Ok(()),
-            Ok(OpenState::Failed(error)) => Err(error),
-            Ok(OpenState::Pending) | Err(_) => Err(Error::Cancelled),
-        }
+        std::future::poll_fn(|cx| {
+            let mut opened = self.opened.lock();
+            match &opened.state {
+                OpenState::Open => Poll::Ready(Ok(())),
+                OpenState::Failed(error) => Poll::Ready(Err(error.clone())),
+                OpenState::Pending => {
+                    if !opened.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                        opened.waiting.push(cx.waker().clone());
+                    }
+                    Poll::Pending
+                }
+            }
+        })
+        .await
     }
 }

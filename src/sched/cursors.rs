@@ -107,14 +107,15 @@ impl Cursor {
 /// All readers of one resource.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cursors {
-    by_reader: BTreeMap<ReaderId, Cursor>,
+    // Boxed: a node of the map has room for eleven, and mostly there is one.
+    by_reader: BTreeMap<ReaderId, Box<Cursor>>,
     uses: u64,
 }
 
 impl Cursors {
     /// A reader is there.
     pub(crate) fn open(&mut self, reader: ReaderId, position: u64) {
-        self.by_reader.insert(reader, Cursor::new(position));
+        self.by_reader.insert(reader, Box::new(Cursor::new(position)));
     }
 
     /// It is gone.
@@ -124,22 +125,22 @@ impl Cursors {
 
     /// That reader.
     pub(crate) fn one(&self, reader: ReaderId) -> Option<&Cursor> {
-        self.by_reader.get(&reader)
+        self.by_reader.get(&reader).map(Box::as_ref)
     }
 
     /// That reader.
     pub(crate) fn one_mut(&mut self, reader: ReaderId) -> Option<&mut Cursor> {
-        self.by_reader.get_mut(&reader)
+        self.by_reader.get_mut(&reader).map(Box::as_mut)
     }
 
     /// All, by name.
     pub(crate) fn all(&self) -> impl Iterator<Item = (ReaderId, &Cursor)> {
-        self.by_reader.iter().map(|(reader, cursor)| (*reader, cursor))
+        self.by_reader.iter().map(|(reader, cursor)| (*reader, &**cursor))
     }
 
     /// All, by name.
     pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = (ReaderId, &mut Cursor)> {
-        self.by_reader.iter_mut().map(|(reader, cursor)| (*reader, cursor))
+        self.by_reader.iter_mut().map(|(reader, cursor)| (*reader, &mut **cursor))
     }
 
     /// All waits, by reader.

@@ -100,7 +100,8 @@ pub(crate) struct Scheduler {
     tunables: Tunables,
     bulk_lanes: u8,
     rng: Rng,
-    resources: BTreeMap<ResourceId, Resource>,
+    // Boxed: the nodes of a map are half empty.
+    resources: BTreeMap<ResourceId, Box<Resource>>,
     origins: BTreeMap<OriginId, Origin>,
     readers: BTreeMap<ReaderId, ResourceId>,
     hints: BTreeMap<HintId, ResourceId>,

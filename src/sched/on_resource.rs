@@ -26,7 +26,8 @@ impl Scheduler {
         online: bool,
         out: &mut Vec<Action>,
     ) {
-        let known = self.resources.insert(id, Resource::new(id, origin, len, covered, online));
+        let resource = Resource::new(id, origin, len, covered, online);
+        let known = self.resources.insert(id, Box::new(resource));
         debug_assert!(known.is_none(), "{id} is open");
         self.origins.entry(origin).or_default().resources += 1;
         self.tell_end(id, out);

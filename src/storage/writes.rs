@@ -86,7 +86,12 @@ impl Writes {
 
     /// A write or cut has ended; gives the parts that became coverage if it was a good write.
     pub(crate) fn end(&mut self, ticket: Ticket) -> Vec<ByteRange> {
-        match self.live.remove(&ticket) {
+        let ended = self.live.remove(&ticket);
+        if self.live.is_empty() {
+            // An emptied map keeps the room for eleven entries.
+            self.live = BTreeMap::new();
+        }
+        match ended {
             Some(Entry { range, kind: Kind::Write { void, .. } }) => void.missing_in(range),
             Some(Entry { kind: Kind::Cut, .. }) | None => Vec::new(),
         }

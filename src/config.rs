@@ -295,6 +295,9 @@ pub struct StoreConfig {
     pub memory_window: u64,
     /// How long after the disk refused it is tried again. Default 1 s. The pause doubles up to 32 times that.
     pub retry_interval: Duration,
+    /// How long the files of an open resource stay open, at the least, after a byte of it was read or written. Default 5 s.
+    /// They are closed once all of it is proof against power loss, and opened again when they are needed.
+    pub rest_after: Duration,
 }
 
 impl Default for StoreConfig {
@@ -306,6 +309,7 @@ impl Default for StoreConfig {
             barrier_bytes: 32 * MIB,
             memory_window: 16 * MIB,
             retry_interval: Duration::from_secs(1),
+            rest_after: Duration::from_secs(5),
         }
     }
 }
@@ -336,6 +340,11 @@ impl Config {
         ensure(store.max_assets > 0, "store.max_assets", "must be above zero")?;
         ensure(store.barrier_bytes > 0, "store.barrier_bytes", "must be above zero")?;
         ensure(store.memory_window >= MIB, "store.memory_window", "must be at least 1 MiB")?;
+        ensure(
+            store.rest_after >= Duration::from_millis(100),
+            "store.rest_after",
+            "must be at least 100 ms",
+        )?;
         ensure(
             store.retry_interval > Duration::ZERO,
             "store.retry_interval",

@@ -165,12 +165,12 @@ impl AssetStore {
         let Some(hold) = Hold::take(&self.inner.layout, &paths)? else {
             return Err(ExportError::Busy);
         };
-        let place = Place::new(&self.inner, key, paths, hold);
+        let place = Place::new(&self.inner, key, hold);
         let Some(found) = find(&place)? else { return Ok(None) };
         let len = whole(&found)?;
         // A handle of its own: the copy moves its place in the file.
-        let data = File::open(&place.paths.data)
-            .map_err(|error| StorageError::new("opening a file", error).at(&place.paths.data))?;
+        let data = File::open(&place.paths().data)
+            .map_err(|error| StorageError::new("opening a file", error).at(&place.paths().data))?;
         let mut file = target.beside()?;
         let mut copied = 0;
         while copied < len {

@@ -21,6 +21,7 @@
 mod compact;
 mod punch;
 mod record;
+mod rest;
 
 pub(crate) use punch::Punching;
 
@@ -155,9 +156,9 @@ impl Journal {
         // Where neither bytes nor a log were, no old log can come back: the first barrier makes the names
         // proof, and the first byte need not wait for that. Logs are emptied and not removed for this.
         let empty = data.metadata().map_err(failed)?.len() == 0;
-        let fresh = empty && is_there(&self.place.paths.map, Kind::File)?.is_none();
-        self.place.disk().set_len(data, 0).map_err(|error| {
-            StorageError::new("emptying a data file", error).at(&self.place.paths.data)
+        let fresh = empty && is_there(&self.place.paths().map, Kind::File)?.is_none();
+        self.place.disk().set_len(&data, 0).map_err(|error| {
+            StorageError::new("emptying a data file", error).at(&self.place.paths().data)
         })?;
         let durable = if fresh { Durable::No } else { self.place.sync() };
         if !fresh {
@@ -174,7 +175,7 @@ impl Journal {
             label: self.place.key.label().map(str::to_owned),
         };
         let draft = Draft::new(header.clone(), 1, &[], &[]);
-        self.log = Some(LogFile::create(self.disk(), &self.place.paths.map, &draft, durable)?);
+        self.log = Some(LogFile::create(self.disk(), &self.place.paths().map, &draft, durable)?);
         self.place.store.room.asset();
         self.place.store.room.log();
         self.header = Some(header);
@@ -332,12 +333,12 @@ impl Journal {
         if !self.append(&[Record::Barrier { seq }]) {
             return BarrierOutcome::Done;
         }
-        let log = self.log.as_ref().expect("it was just appended to");
+        let log = self.log.as_mut().expect("it was just appended to");
         let end = log.end();
         match log.handle() {
             Ok(file) => {
                 let ticket = Ticket { life: self.life, seq, half: Half::Log { end } };
-                let path = self.place.paths.map.clone();
+                let path = self.place.paths().map.clone();
                 let (barrier, in_flight) = Barrier::new(self.disk(), file, path, ticket);
                 self.in_flight = Some(in_flight);
                 let folders = if self.unnamed { self.place.folders() } else { Vec::new() };
@@ -353,7 +354,7 @@ impl Journal {
     fn barrier(&mut self, file: std::fs::File, half: Half) -> Barrier {
         let ticket = Ticket { life: self.life, seq: self.seq, half };
         let (barrier, in_flight) =
-            Barrier::new(self.disk(), file, self.place.paths.data.clone(), ticket);
+            Barrier::new(self.disk(), file, self.place.paths().data.clone(), ticket);
         self.in_flight = Some(in_flight);
         barrier
     }
@@ -426,16 +427,16 @@ impl Journal {
         self.header = None;
         self.empty_log()?;
         // Only now: a log beside an emptied file claims nothing, but why leave the question.
-        let emptied = self.place.disk().set_len(self.place.data()?, 0);
+        let emptied = self.place.disk().set_len(&*self.place.data()?, 0);
         emptied.map_err(|error| {
-            StorageError::new("emptying a data file", error).at(&self.place.paths.data)
+            StorageError::new("emptying a data file", error).at(&self.place.paths().data)
         })
     }
 
     /// Leaves a log that claims nothing, if there is one. Not removed: an unlink that a power loss undoes
     /// would bring it back beside the bytes of whoever took its absence for a fresh start.
     fn empty_log(&self) -> Result<(), StorageError> {
-        let map = &self.place.paths.map;
+        let map = &self.place.paths().map;
         let failed = |error| StorageError::new("emptying a coverage log", error).at(map);
         if is_there(map, Kind::File)?.is_none() {
             return Ok(());
@@ -456,10 +457,10 @@ impl Journal {
         }
         let sync = self.place.sync() == Durable::Yes;
         if sync && !self.unproven.is_empty() {
-            let synced = self.place.disk().sync(self.place.data()?, Depth::Data);
+            let synced = self.place.disk().sync(&*self.place.data()?, Depth::Data);
             if let Err(error) = synced {
                 self.lose();
-                return Err(StorageError::new("syncing", error).at(&self.place.paths.data));
+                return Err(StorageError::new("syncing", error).at(&self.place.paths().data));
             }
             self.append(&[Record::Barrier { seq: self.seq }]);
         }

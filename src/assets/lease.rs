@@ -12,13 +12,14 @@ use super::extents::Extents;
 use super::journal::Journal;
 use super::key::AssetKey;
 use super::layout::{AssetPaths, Durable, Kind, is_there, make_folder, open_file, sync_folder};
-use super::lock::{Hold, is_at};
+use super::lock::Hold;
 use super::log::{Header, RECORD_LEN};
 use super::recovery::{Piece, Recovery, recover};
 use crate::byte_range::ByteRange;
 use crate::error::StorageError;
 use crate::storage::Backend;
 use crate::storage::disk::Disk;
+use crate::storage::file::RestingFile;
 use crate::sync::Arc;
 use crate::validator::Validator;
 
@@ -68,9 +69,8 @@ pub(crate) struct Recovered {
 /// The files of a held asset. Dropping it gives the asset free.
 #[derive(Debug)]
 pub(super) struct Place {
-    pub(super) paths: AssetPaths,
     pub(super) key: AssetKey,
-    data: OnceLock<Arc<File>>,
+    data: OnceLock<Arc<RestingFile>>,
     pub(super) hold: Hold,
     // After the lock: a temporary store goes with its last user.
     pub(super) store: Arc<Inner>,
@@ -78,30 +78,43 @@ pub(super) struct Place {
 
 impl Place {
     /// The files of the asset `key`, which `hold` keeps.
-    pub(super) fn new(store: &Arc<Inner>, key: &AssetKey, paths: AssetPaths, hold: Hold) -> Self {
-        Self { paths, key: key.clone(), data: OnceLock::new(), hold, store: store.clone() }
+    pub(super) fn new(store: &Arc<Inner>, key: &AssetKey, hold: Hold) -> Self {
+        Self { key: key.clone(), data: OnceLock::new(), hold, store: store.clone() }
     }
 
-    /// The data file; made when first asked for, so that an open that fails leaves no files.
-    pub(super) fn data(&self) -> Result<&File, StorageError> {
-        self.shared_data().map(|file| &**file)
+    /// Where they are. Not kept: an idle asset would take a KiB for it.
+    pub(super) fn paths(&self) -> AssetPaths {
+        self.store.layout.asset(&self.key)
+    }
+
+    /// The data file, open; made when first asked for, so that an open that fails leaves no files.
+    pub(super) fn data(&self) -> Result<Arc<File>, StorageError> {
+        let fail = |error| StorageError::new("opening a file", error).at(&self.paths().data);
+        self.shared_data()?.open().map_err(fail)
     }
 
     /// The same, for who reads and writes it beside the journal: one open file serves both.
-    fn shared_data(&self) -> Result<&Arc<File>, StorageError> {
+    fn shared_data(&self) -> Result<&Arc<RestingFile>, StorageError> {
         if let Some(file) = self.data.get() {
             return Ok(file);
         }
-        make_folder(self.disk(), &self.paths.folder)?;
-        let file = open_file(self.disk(), &self.paths.data)?;
+        make_folder(self.disk(), &self.paths().folder)?;
+        let file = open_file(self.disk(), &self.paths().data)?;
+        let disk = self.store.layout.disk_handle();
+        let file = RestingFile::new(disk, &self.paths().data, file);
         Ok(self.data.get_or_init(|| Arc::new(file)))
+    }
+
+    /// Closes the data file, unless it was used since this was last asked; whether it is at rest now.
+    pub(super) fn rest(&self) -> bool {
+        self.data.get().is_none_or(|data| data.rest())
     }
 
     /// The folders in which the names lead to this asset's files, the innermost first.
     pub(super) fn folders(&self) -> Vec<std::path::PathBuf> {
-        let paths = &self.paths;
+        let paths = self.paths();
         let root = self.store.layout.root().to_owned();
-        vec![paths.folder.clone(), paths.shelf.clone(), paths.all.clone(), root]
+        vec![paths.folder, paths.shelf, paths.all, root]
     }
 
     /// Makes the names that lead to this asset's files proof against power loss.
@@ -119,14 +132,14 @@ impl Place {
     pub(super) fn check(&self) -> Result<(), StorageError> {
         let data = self.data.get();
         let is_ours = self.sync() == Durable::No
-            || (self.hold.is_at(&self.paths.lock)
-                && data.is_none_or(|data| is_at(data, &self.paths.data)));
+            || (self.hold.is_at(&self.paths().lock)
+                && data.is_none_or(|data| data.is_at(&self.paths().data)));
         if is_ours {
             return Ok(());
         }
         let why = "the store, or this part of it, was removed or replaced while it was in use";
         let error = io::Error::new(io::ErrorKind::NotFound, why);
-        Err(StorageError::new("recording what was received", error).at(&self.paths.folder))
+        Err(StorageError::new("recording what was received", error).at(&self.paths().folder))
     }
 
     /// What the asset's files are changed through.
@@ -140,8 +153,8 @@ impl Place {
     }
 
     /// The data file, if there is one.
-    pub(super) fn existing_data(&self) -> Result<Option<&File>, StorageError> {
-        if is_there(&self.paths.data, Kind::File)?.is_some() {
+    pub(super) fn existing_data(&self) -> Result<Option<Arc<File>>, StorageError> {
+        if is_there(&self.paths().data, Kind::File)?.is_some() {
             self.data().map(Some)
         } else {
             Ok(None)
@@ -174,7 +187,7 @@ impl Lease {
             return Ok(Acquired::Elsewhere);
         };
         hold.touch();
-        let place = Place::new(store, key, paths, hold);
+        let place = Place::new(store, key, hold);
         let found = find(&place)?;
         if offline && found.is_none() {
             return Ok(Acquired::Absent);
@@ -185,21 +198,21 @@ impl Lease {
 
     /// Where the bytes are, for the storage that serves them.
     pub(crate) fn bytes(&self) -> Result<Backend, StorageError> {
-        let data = self.place.shared_data()?.clone();
-        Ok(Backend::on(self.place.store.layout.disk_handle(), data))
+        Ok(Backend::resting(self.place.shared_data()?.clone()))
     }
 
     /// Whether the user has pinned it; false where the disk does not tell.
     pub(crate) fn is_pinned(&self) -> bool {
-        matches!(is_there(&self.place.paths.pin, Kind::File), Ok(Some(_)))
+        matches!(is_there(&self.place.paths().pin, Kind::File), Ok(Some(_)))
     }
 
     /// The data file.
     #[cfg(test)]
     pub(super) fn data(&self) -> Result<File, StorageError> {
         let data = self.place.data()?;
-        data.try_clone()
-            .map_err(|error| StorageError::new("opening a file", error).at(&self.place.paths.data))
+        data.try_clone().map_err(|error| {
+            StorageError::new("opening a file", error).at(&self.place.paths().data)
+        })
     }
 
     /// The writer's side, which keeps the asset until it is closed.
@@ -210,23 +223,23 @@ impl Lease {
 
 /// What the files of an asset prove; `None` if nothing.
 pub(super) fn find(place: &Place) -> Result<Option<Recovery>, StorageError> {
-    if is_there(&place.paths.folder, Kind::Folder)?.is_none() {
+    if is_there(&place.paths().folder, Kind::Folder)?.is_none() {
         return Ok(None);
     }
-    remove_unfinished(place.disk(), &place.paths.folder, Duration::ZERO);
-    let Some(log) = read_log(&place.paths.map)? else { return Ok(None) };
+    remove_unfinished(place.disk(), &place.paths().folder, Duration::ZERO);
+    let Some(log) = read_log(&place.paths().map)? else { return Ok(None) };
     let Some(data) = place.existing_data()? else { return Ok(None) };
-    let fail = |error| StorageError::new("reading stored bytes", error).at(&place.paths.data);
+    let fail = |error| StorageError::new("reading stored bytes", error).at(&place.paths().data);
     let data_len = data.metadata().map_err(fail)?.len();
     let Some(mut recovery) = recover(&log, data_len, place.store.boot) else {
-        tracing::warn!(path = %place.paths.map.display(), "coverage log is damaged; starting afresh");
+        tracing::warn!(path = %place.paths().map.display(), "coverage log is damaged; starting afresh");
         return Ok(None);
     };
     if recovery.header.key != place.key.hash() {
         return Ok(None);
     }
     if !recovery.same_boot {
-        recovery.suspect = check_suspects(place.disk(), data, recovery.suspect);
+        recovery.suspect = check_suspects(place.disk(), &data, recovery.suspect);
     }
     Ok(Some(recovery))
 }

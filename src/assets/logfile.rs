@@ -13,6 +13,8 @@ use super::layout::{Aside, Durable, LOG_STEP, replace_file};
 use super::log::{Header, RECORD_LEN, Record};
 use crate::error::StorageError;
 use crate::storage::disk::{Depth, Disk, write_all_at};
+use crate::storage::file::open_again;
+use crate::storage::platform::{FileId, file_id};
 use crate::sync::Arc;
 
 /// Room is made ahead when less than this is left, in bytes: there are records left to append when that fails.
@@ -62,7 +64,9 @@ impl Draft {
         let (epoch, path) = (self.header.epoch, path.to_owned());
         let (end, room_end, proven_end) = (self.len(), self.room_end(), self.proven_end);
         let unproven = (end > proven_end).then_some(proven_end);
-        LogFile { disk, file, path, epoch, end, proven_end, room_end, unproven, punched: false }
+        let id = file.metadata().ok().and_then(|meta| file_id(&meta));
+        let (file, punched) = (Some(file), false);
+        LogFile { disk, file, id, path, epoch, end, proven_end, room_end, unproven, punched }
     }
 }
 
@@ -70,7 +74,9 @@ impl Draft {
 #[derive(Debug)]
 pub(crate) struct LogFile {
     disk: Arc<dyn Disk>,
-    file: File,
+    /// `None` while it rests.
+    file: Option<File>,
+    id: Option<FileId>,
     path: PathBuf,
     epoch: u32,
     /// Where the next record goes.
@@ -124,8 +130,30 @@ impl LogFile {
     }
 
     /// A second handle, to sync the log with.
-    pub(crate) fn handle(&self) -> Result<File, StorageError> {
-        self.file.try_clone().map_err(|error| self.fail("opening the coverage log again", error))
+    pub(crate) fn handle(&mut self) -> Result<File, StorageError> {
+        let cloned = self.file().and_then(File::try_clone);
+        cloned.map_err(|error| self.fail("opening the coverage log again", error))
+    }
+
+    /// The open file; opens it, if it was closed to rest.
+    fn file(&mut self) -> io::Result<&File> {
+        if self.file.is_none() {
+            self.file = Some(open_again(&*self.disk, &self.path, self.id)?);
+        }
+        self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Whether all of it is on stable storage.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven_end == self.end && !self.punched
+    }
+
+    /// Closes the file until it is needed. What is not on stable storage should be so before: if the system fails to write
+    /// it, nobody might hear of that.
+    pub(crate) fn rest(&mut self) {
+        if self.id.is_some() {
+            self.file = None;
+        }
     }
 
     /// Where the next record goes.
@@ -147,7 +175,11 @@ impl LogFile {
         let cut = match (self.punched, self.unproven) {
             (true, None) => Ok(()),
             (true, Some(at)) => self.write_at(at, &[0; RECORD_LEN]),
-            (false, _) => self.disk.set_len(&self.file, self.proven_end),
+            (false, _) => {
+                let end = self.proven_end;
+                let disk = self.disk.clone();
+                self.file().and_then(|file| disk.set_len(file, end))
+            }
         };
         // A log that cannot be cut must go whole.
         cut.or_else(|_| self.disk.remove_file(&self.path))
@@ -156,16 +188,17 @@ impl LogFile {
 
     /// Cuts off the room.
     pub(crate) fn trim(&mut self) -> Result<(), StorageError> {
-        self.disk
-            .set_len(&self.file, self.end)
-            .map_err(|error| self.fail("trimming the coverage log", error))?;
+        let (disk, end) = (self.disk.clone(), self.end);
+        let cut = self.file().and_then(|file| disk.set_len(file, end));
+        cut.map_err(|error| self.fail("trimming the coverage log", error))?;
         self.room_end = self.end;
         Ok(())
     }
 
     /// Makes what was appended proof against power loss.
     pub(crate) fn sync(&mut self) -> Result<(), StorageError> {
-        let synced = self.disk.sync(&self.file, Depth::All);
+        let disk = self.disk.clone();
+        let synced = self.file().and_then(|file| disk.sync(file, Depth::All));
         synced.map_err(|error| self.fail("syncing the coverage log", error))?;
         self.proven_to(self.end);
         Ok(())
@@ -183,8 +216,9 @@ impl LogFile {
         Ok(())
     }
 
-    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        write_all_at(&*self.disk, &self.file, at, bytes)
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let disk = self.disk.clone();
+        write_all_at(&*disk, self.file()?, at, bytes)
     }
 
     fn fail(&self, doing: &'static str, error: io::Error) -> StorageError {

@@ -116,8 +116,8 @@ impl AssetStore {
             found.verdict = Verdict::Busy;
             return Ok(Some(found));
         };
-        let place = Place::new(&self.inner, key, paths, hold);
-        let log = read_log(&place.paths.map)?.unwrap_or_default();
+        let place = Place::new(&self.inner, key, hold);
+        let log = read_log(&place.paths().map)?.unwrap_or_default();
         // An empty log is how a version that is gone is told.
         if log.is_empty() {
             return Ok(Some(found));
@@ -132,7 +132,7 @@ impl AssetStore {
             }
             return Ok(Some(found));
         };
-        let scrub = Scrub::new(place.disk(), place.existing_data()?, recovery)?;
+        let scrub = Scrub::new(place.disk(), place.existing_data()?.as_deref(), recovery)?;
         scrub.tell(&mut found);
         if then == Then::Forget && !scrub.damaged.is_empty() {
             Journal::new(place, Some(scrub.rest)).rewrite()?;

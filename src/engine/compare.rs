@@ -139,7 +139,11 @@ fn read(shared: &Shared, resource: &Arc<Resource>, range: ByteRange) -> Option<V
     let Look::Covered(mut run) = resource.bytes.look(range.start) else { return None };
     let part = run.range().intersect(range);
     let mut bytes = vec![0; usize::try_from(part.len()).ok()?];
-    match resource.bytes.read_run(&mut run, part.start, &mut bytes) {
+    let read = resource.bytes.read_run(&mut run, part.start, &mut bytes);
+    if run.take_opened() {
+        let _ = shared.job(Job::Opened { resource: resource.id });
+    }
+    match read {
         Ok(read) => read.map(|_| bytes),
         Err(error) => {
             resource.bytes.shrink(part);

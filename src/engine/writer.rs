@@ -9,6 +9,7 @@
 //! is in `trouble`, how stored bytes are given back to it in `shed`.
 
 mod follow;
+mod rest;
 mod shed;
 mod trouble;
 
@@ -29,6 +30,7 @@ use crate::storage::{Cut, Landed, WriteError};
 use crate::sync::{Arc, Ordering};
 use crate::time::Micros;
 pub(crate) use follow::Then;
+use rest::Resting;
 use trouble::{Refused, Trouble};
 
 /// Most jobs handled before a look at what is due.
@@ -64,6 +66,8 @@ pub(crate) enum Job {
     Unreadable { resource: Arc<Resource>, range: ByteRange, error: StorageError },
     /// Give these stored bytes back to the disk.
     Shed { resource: ResourceId, ranges: Vec<ByteRange> },
+    /// A reader has opened the file that it reads, which had come to rest.
+    Opened { resource: ResourceId },
     /// See what another engine has stored of it meanwhile.
     Follow { resource: Arc<Resource>, then: Then },
     /// A barrier was synced, or failed to be.
@@ -87,6 +91,7 @@ impl Job {
             | Self::Sealed { resource, .. }
             | Self::Validated { resource }
             | Self::Close { resource, .. }
+            | Self::Opened { resource }
             | Self::Shed { resource, .. }
             | Self::BarrierSynced { resource, .. } => Some(*resource),
             Self::Ended { .. } | Self::Shutdown => None,
@@ -158,9 +163,12 @@ impl Kept {
 /// See the module.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
-    kept: BTreeMap<ResourceId, Kept>,
+    // Boxed: the nodes of a map are half empty.
+    kept: BTreeMap<ResourceId, Box<Kept>>,
     /// Those with something due at some time, and those that were looked for since that was last seen: who rests costs nothing.
     awake: BTreeSet<ResourceId>,
+    /// Those whose files may be open.
+    resting: Resting,
     /// Bytes stored since the store was last looked through.
     grown: u64,
 }
@@ -175,10 +183,15 @@ impl Drop for Farewell {
 }
 
 impl Writer {
+    fn new(shared: Arc<Shared>) -> Self {
+        let resting = Resting::new(shared.config.store.rest_after);
+        Self { shared, kept: BTreeMap::new(), awake: BTreeSet::new(), resting, grown: 0 }
+    }
+
     /// Works until `Shutdown`, or until nobody is left to give work.
     pub(crate) fn run(shared: Arc<Shared>, jobs: Receiver<Job>) {
         let _farewell = Farewell(shared.clone());
-        let mut writer = Self { shared, kept: BTreeMap::new(), awake: BTreeSet::new(), grown: 0 };
+        let mut writer = Self::new(shared);
         while let Some(job) = writer.next_job(&jobs) {
             if !writer.handle(job) {
                 break;
@@ -203,7 +216,7 @@ impl Writer {
     fn next_job(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
         loop {
             let awake = self.awake.iter().filter_map(|resource| self.kept.get(resource));
-            let due = awake.filter_map(Kept::next_due).min();
+            let due = awake.filter_map(|kept| kept.next_due()).chain(self.resting.due()).min();
             let Some(due) = due else { return jobs.recv().ok() };
             let wait = due.since(self.shared.clock.now()).to_duration();
             match jobs.recv_timeout(wait) {
@@ -216,14 +229,18 @@ impl Writer {
 
     /// Does one job; false to end.
     fn handle(&mut self, job: Job) -> bool {
-        self.awake.extend(job.about());
+        if let Some(resource) = job.about() {
+            self.awake.insert(resource);
+            self.resting.note(resource, self.shared.clock.now());
+        }
         match job {
             Job::Write(write) => self.write(write),
             Job::Ended { fetch, outcome } => {
                 self.shared.sched(Event::FetchEnded { fetch, outcome })
             }
             Job::Keep { resource, journal } => {
-                self.kept.insert(resource.id, Kept::new(resource, journal));
+                let kept = Box::new(Kept::new(resource.clone(), journal));
+                self.kept.insert(resource.id, kept);
             }
             Job::StoreRefused { resource, error, room } => {
                 if let Some(kept) = self.kept.get_mut(&resource) {
@@ -241,6 +258,7 @@ impl Writer {
             Job::Restart { resource, notice } => self.restart(&resource, notice),
             Job::Close { resource, discard, done } => self.close(resource, discard, done),
             Job::Unreadable { resource, range, error } => self.unreadable(&resource, range, error),
+            Job::Opened { .. } => {}
             Job::Shed { resource, ranges } => self.shed(resource, ranges),
             Job::Follow { resource, then } => self.follow(&resource, then),
             Job::BarrierSynced { resource, synced } => self.barrier_synced(resource, synced),
@@ -295,7 +313,7 @@ impl Writer {
                 let _ = shared.command(Command::Written { fetch, range, share: share.take() });
             }
         };
-        if !self.kept.get(&resource.id).is_some_and(Kept::is_holding) {
+        if !self.kept.get(&resource.id).is_some_and(|kept| kept.is_holding()) {
             match resource.bytes.write_telling(generation, offset, bytes, &mut tell) {
                 Ok(landed) => {
                     if landed.withdrawn < len {
@@ -343,6 +361,7 @@ impl Writer {
 
     fn run_due(&mut self) {
         let now = self.shared.clock.now();
+        self.rest(now);
         for &resource in &self.awake {
             let Some(kept) = self.kept.get_mut(&resource) else { continue };
             kept.report(&self.shared);

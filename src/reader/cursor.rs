@@ -149,6 +149,9 @@ impl Cursor {
                 Ok(Some(n)) => {
                     #[cfg(test)]
                     assert!(self.is_covered(n), "a read left coverage");
+                    if self.run.take_opened() {
+                        self.tell_opened();
+                    }
                     self.advance(n);
                     return Ok(Step::Done(n));
                 }
@@ -168,6 +171,13 @@ impl Cursor {
                 Look::Failed(error) => return Err(error),
             }
         }
+    }
+
+    /// The file that was read had come to rest. Somebody must close it again.
+    #[cold]
+    fn tell_opened(&self) {
+        let resource = self.session.resource.id;
+        let _ = self.session.engine().shared.job(Job::Opened { resource });
     }
 
     /// Bytes at the cursor are stored and cannot be read. Where there is a network they are fetched again.

@@ -12,14 +12,18 @@ use crate::byte_range::ByteRange;
 use crate::error::StorageError;
 use crate::sync::Arc;
 
-use super::disk::{Disk, system};
-use super::file::FileBlob;
+use super::file::{FileBlob, RestingFile};
 use super::memory::MemoryBlob;
+use super::run::Grip;
 
 /// Positional I/O. All methods from any thread, at the same time.
 pub(crate) trait Blob: Send + Sync + 'static {
     /// Reads at most `buf.len()` bytes; zero only past the last byte that was ever written.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize>;
+    /// The same for somebody who reads here again and again: what need not be looked for again is kept in `grip`.
+    fn read_with(&self, _grip: &mut Grip, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.read_at(offset, buf)
+    }
     /// Writes at most `bytes.len()` bytes, and tells how many.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize>;
     /// Gives back the room of `range`, or of a part of it; what is read there afterwards is undefined.
@@ -33,14 +37,14 @@ pub(crate) trait Blob: Send + Sync + 'static {
 pub(crate) struct Backend(Box<dyn Blob>);
 
 impl Backend {
-    /// In a file, open for reading and writing.
+    /// In a file, open for reading and writing, which stays open.
     pub(crate) fn file(file: File) -> Self {
-        Self::on(system(), Arc::new(file))
+        Self::custom(FileBlob::new(file))
     }
 
-    /// In a file of `disk`, open for reading and writing, maybe for others as well.
-    pub(crate) fn on(disk: Arc<dyn Disk>, file: Arc<File>) -> Self {
-        Self::custom(FileBlob::new(disk, file))
+    /// In a file that is closed by others when it rests, and opened when it is used.
+    pub(crate) fn resting(file: Arc<RestingFile>) -> Self {
+        Self::custom(file)
     }
 
     /// In memory, as sparse as a file would be.
@@ -60,10 +64,20 @@ impl Backend {
 
     /// Fills `buf` from `offset` on.
     pub(crate) fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), StorageError> {
+        self.read_exact_with(&mut Grip::default(), offset, buf)
+    }
+
+    /// The same for somebody who reads again and again, with what was kept of it.
+    pub(crate) fn read_exact_with(
+        &self,
+        grip: &mut Grip,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<(), StorageError> {
         let failed = |source| StorageError::new("reading stored bytes", source);
         let mut done = 0;
         while done < buf.len() {
-            match self.0.read_at(offset + done as u64, &mut buf[done..]) {
+            match self.0.read_with(grip, offset + done as u64, &mut buf[done..]) {
                 Ok(0) => {
                     return Err(failed(io::Error::other("the file ends before its stored bytes")));
                 }

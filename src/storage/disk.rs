@@ -36,6 +36,11 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync + 'static {
         private_file().create(true).truncate(false).open(path)
     }
 
+    /// Opens the file at `path` for reading and writing once more; an error if it is missing.
+    fn open_again(&self, path: &Path) -> io::Result<File> {
+        private_file().open(path)
+    }
+
     /// Makes a file at `path`, for its owner alone; an error if anything is there.
     fn create_new(&self, path: &Path) -> io::Result<File> {
         private_file().create_new(true).open(path)

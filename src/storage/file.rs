@@ -1,46 +1,167 @@
-//! FileBlob: bytes in a sparse file.
+//! Bytes in a sparse file: in one that stays open, or in one that is closed while nobody uses it.
 //!
-//! Positional calls only, so that one open file serves all threads. Not here: syncing, which
-//! belongs to whoever keeps the record of what is durable (`assets`).
+//! Positional calls only, so that one open file serves all threads. Not here: syncing, and when a file may
+//! be closed; that belongs to whoever keeps the record of what is durable (`assets`).
 
 use std::fs::File;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::byte_range::ByteRange;
-use crate::sync::Arc;
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 
 use super::backend::Blob;
-use super::disk::Disk;
-use super::platform;
+use super::disk::{Disk, System};
+use super::platform::{self, FileId};
+use super::run::Grip;
 
-/// Bytes in a file.
+/// Bytes in a file that stays open.
 #[derive(Debug)]
-pub(crate) struct FileBlob {
-    file: Arc<File>,
-    disk: Arc<dyn Disk>,
-}
+pub(crate) struct FileBlob(File);
 
 impl FileBlob {
     /// `file` must be open for reading and writing.
-    pub(crate) fn new(disk: Arc<dyn Disk>, file: Arc<File>) -> Self {
-        Self { file, disk }
+    pub(crate) fn new(file: File) -> Self {
+        Self(file)
     }
 }
 
 impl Blob for FileBlob {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        self.disk.read_at(&self.file, offset, buf)
+        System.read_at(&self.0, offset, buf)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        self.disk.write_at(&self.file, offset, bytes)
+        System.write_at(&self.0, offset, bytes)
     }
 
     fn discard(&self, range: ByteRange) -> io::Result<()> {
-        self.disk.punch(&self.file, range)
+        System.punch(&self.0, range)
     }
 
     fn allocated(&self) -> io::Result<u64> {
-        platform::allocated(&self.file.metadata()?)
+        platform::allocated(&self.0.metadata()?)
+    }
+}
+
+/// A file that is opened by whoever needs it, and closed when it has rested.
+///
+/// Where the name leads to another file by then, it is not opened again. Where that cannot be told, it is never closed.
+#[derive(Debug)]
+pub(crate) struct RestingFile {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    id: Option<FileId>,
+    /// `None` while it rests. Readers have weak handles of it, which end with this one.
+    open: Mutex<Option<Arc<File>>>,
+    /// Whether bytes were read or written since [`Self::rest`] last asked.
+    used: AtomicBool,
+}
+
+impl RestingFile {
+    /// The file at `path`, which is open for reading and writing as `file`.
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: &Path, file: File) -> Self {
+        let id = file.metadata().ok().and_then(|meta| platform::file_id(&meta));
+        let (open, used) = (Mutex::new(Some(Arc::new(file))), AtomicBool::new(true));
+        Self { disk, path: path.to_owned(), id, open, used }
+    }
+
+    /// The open file. It stays open as long as it is kept.
+    ///
+    /// # Errors
+    ///
+    /// It was closed, and cannot be opened again: it is gone, or another one has its name.
+    pub(crate) fn open(&self) -> io::Result<Arc<File>> {
+        self.get().map(|(file, _)| file)
+    }
+
+    /// Whether this call has opened it, too.
+    fn get(&self) -> io::Result<(Arc<File>, bool)> {
+        let open = self.open.lock().clone();
+        if let Some(file) = open {
+            return Ok((file, false));
+        }
+        let file = Arc::new(open_again(&*self.disk, &self.path, self.id)?);
+        let mut open = self.open.lock();
+        match &*open {
+            // Another thread was faster.
+            Some(other) => {
+                let other = other.clone();
+                drop(open);
+                Ok((other, false))
+            }
+            None => {
+                *open = Some(file.clone());
+                Ok((file, true))
+            }
+        }
+    }
+
+    /// Closes it, unless it was used since this was last asked. Whether it is closed now, or can never be.
+    pub(crate) fn rest(&self) -> bool {
+        if self.used.swap(false, Ordering::Relaxed) {
+            return false;
+        }
+        if self.id.is_some() {
+            let closed = self.open.lock().take();
+            drop(closed);
+        }
+        true
+    }
+
+    /// Whether the name `path` leads to it.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        let Ok(there) = path.symlink_metadata() else { return false };
+        let open = self.open.lock().clone();
+        match open.map(|file| file.metadata()) {
+            Some(meta) => meta.is_ok_and(|meta| platform::is_same_file(&meta, &there)),
+            None => self.id.is_some() && platform::file_id(&there) == self.id,
+        }
+    }
+
+    fn note_use(&self) {
+        // Mostly it is set, and a store would take the line from other readers.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Opens the file at `path` once more, which was `id` when it was closed.
+pub(crate) fn open_again(disk: &dyn Disk, path: &Path, id: Option<FileId>) -> io::Result<File> {
+    let file = disk.open_again(path)?;
+    if id.is_none() || platform::file_id(&file.metadata()?) != id {
+        let why = "another file has its name by now";
+        return Err(io::Error::new(io::ErrorKind::NotFound, why));
+    }
+    Ok(file)
+}
+
+impl Blob for Arc<RestingFile> {
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.read_with(&mut Grip::default(), offset, buf)
+    }
+
+    fn read_with(&self, grip: &mut Grip, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.note_use();
+        if let Some(file) = grip.file() {
+            return self.disk.read_at(&file, offset, buf);
+        }
+        let (file, opened) = self.get()?;
+        grip.hold(&file, opened);
+        self.disk.read_at(&file, offset, buf)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        self.note_use();
+        self.disk.write_at(&*self.open()?, offset, bytes)
+    }
+
+    fn discard(&self, range: ByteRange) -> io::Result<()> {
+        self.disk.punch(&*self.open()?, range)
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        platform::allocated(&self.open()?.metadata()?)
     }
 }

@@ -15,7 +15,7 @@ pub(crate) mod atomic;
 pub(crate) mod backend;
 mod coverage;
 pub(crate) mod disk;
-mod file;
+pub(crate) mod file;
 mod gate;
 mod held;
 mod memory;

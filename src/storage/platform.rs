@@ -8,6 +8,7 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::byte_range::ByteRange;
 
@@ -46,6 +47,28 @@ pub(crate) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
 #[cfg(not(unix))]
 pub(crate) fn is_same_file(_a: &Metadata, _b: &Metadata) -> bool {
     true
+}
+
+/// What tells a file from every other one, also from a later one that was given its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId {
+    device: u64,
+    number: u64,
+    born: SystemTime,
+}
+
+/// What tells the file from others; `None` where the file system does not say when it was made.
+#[cfg(unix)]
+pub(crate) fn file_id(metadata: &Metadata) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt;
+    let born = metadata.created().ok()?;
+    Some(FileId { device: metadata.dev(), number: metadata.ino(), born })
+}
+
+/// Std does not tell here.
+#[cfg(not(unix))]
+pub(crate) fn file_id(_metadata: &Metadata) -> Option<FileId> {
+    None
 }
 
 /// Bytes that the file takes up on disk; its holes take up none.

@@ -2,8 +2,43 @@
 //!
 //! A run is what a look under the lock found, together with the epoch it was found in. As long as
 //! the epoch has not moved, every byte of it is there; `Gate::is_still` tells.
+//!
+//! With it goes a [`Grip`] on the file that the bytes are in, so that a hit need not look for that either.
+
+use std::fs::File;
+use std::sync::{Arc, Weak};
 
 use crate::byte_range::ByteRange;
+
+/// A reader's hold on a file that may be closed at any time: as long as the file is open, a hit finds it here without a
+/// lock. It keeps nothing open.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Grip {
+    file: Weak<File>,
+    opened: bool,
+}
+
+impl Grip {
+    /// The file, if it is still open; it stays so as long as this is kept.
+    pub(crate) fn file(&self) -> Option<Arc<File>> {
+        self.file.upgrade()
+    }
+
+    /// From now on `file` is what is read from; `opened` if it was opened for this.
+    pub(crate) fn hold(&mut self, file: &Arc<File>, opened: bool) {
+        self.file = Arc::downgrade(file);
+        self.opened |= opened;
+    }
+}
+
+/// No part of what a run is: where there is none, the file is looked for.
+impl PartialEq for Grip {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Grip {}
 
 /// Bytes that were covered in a certain epoch. Owned by one reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,12 +51,14 @@ pub(crate) struct Run {
     epoch: u64,
     /// Whether they are all that the resource has: there is nothing to fetch.
     whole: bool,
+    /// Where they are read from.
+    pub(crate) grip: Grip,
 }
 
 impl Run {
     /// `range` was covered in `epoch`.
     pub(crate) fn new(range: ByteRange, epoch: u64) -> Self {
-        Self { range, back_to: range.start, epoch, whole: false }
+        Self { range, back_to: range.start, epoch, whole: false, grip: Grip::default() }
     }
 
     /// The same with what is covered before it, from `start` on.
@@ -62,6 +99,11 @@ impl Run {
         // A buffer longer than u64 does not exist; the saturated length is cut by the run anyway.
         let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
         Some(ByteRange::at(offset, wanted).until(self.range.end))
+    }
+
+    /// Whether a file was opened to read it since this was last asked: somebody must see to it that it is closed again.
+    pub(crate) fn take_opened(&mut self) -> bool {
+        std::mem::take(&mut self.grip.opened)
     }
 
     /// Gives up every byte: the epoch has moved.

@@ -13,7 +13,7 @@ use crate::sync::Arc;
 use super::backend::Backend;
 use super::gate::{Gate, Landed, Refused};
 use super::held::{Held, Part};
-use super::run::Run;
+use super::run::{Grip, Run};
 use super::state::{LenConflict, Look, NotComplete};
 use super::waiter::Waiter;
 use super::writes::Ticket;
@@ -342,7 +342,7 @@ impl StreamingResource {
         }
         // A part is never longer than the buffer.
         let n = part.len() as usize;
-        let read = self.read_exact_at(offset, &mut buf[..n]);
+        let read = self.read_exact_with(&mut run.grip, offset, &mut buf[..n]);
         // After the read, and before an error counts: the bytes may have gone meanwhile.
         if !self.gate.is_still(run) {
             run.void();
@@ -352,9 +352,14 @@ impl StreamingResource {
     }
 
     /// Fills `buf` from `offset` on, from wherever the bytes are.
-    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), StorageError> {
+    fn read_exact_with(
+        &self,
+        grip: &mut Grip,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<(), StorageError> {
         if self.held.is_empty() {
-            return self.backend.read_exact_at(offset, buf);
+            return self.backend.read_exact_with(grip, offset, buf);
         }
         let mut done = 0;
         while done < buf.len() {
@@ -362,7 +367,7 @@ impl StreamingResource {
             done += match self.held.read_at(at, &mut buf[done..]) {
                 Part::Here(n) => n,
                 Part::Elsewhere(n) => {
-                    self.backend.read_exact_at(at, &mut buf[done..done + n])?;
+                    self.backend.read_exact_with(grip, at, &mut buf[done..done + n])?;
                     n
                 }
             };

@@ -19,7 +19,10 @@ pub(crate) fn folder() -> tempfile::TempDir {
 }
 
 pub(crate) fn bounded(dir: &Path) -> Engine {
-    let mut config = quick();
+    bounded_by(dir, quick())
+}
+
+pub(crate) fn bounded_by(dir: &Path, mut config: Config) -> Engine {
     config.store.max_bytes = ROOM;
     // What comes before the scheduler hears that there is enough.
     config.net.write_budget = 256 << 10;

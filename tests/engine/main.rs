@@ -31,6 +31,8 @@ mod names;
 mod objects;
 mod reading;
 mod redirects;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod resting;
 mod resume;
 mod runtimes;
 mod spares;

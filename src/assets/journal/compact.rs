@@ -36,7 +36,7 @@ impl Journal {
         let epoch = new_epoch(self.header.as_ref().map(|header| header.epoch));
         let draft = self.draft(Some(epoch))?;
         // The next look comes when the log has grown by a quarter, whatever comes of this one.
-        let log = self.log.as_ref()?;
+        let log = self.log.as_mut()?;
         let (now, then) = (log.end(), draft.len());
         let forced = std::mem::replace(&mut self.shorten_at, now + now / 4) == 0;
         if then.saturating_mul(WORTH) > now && !forced {
@@ -45,7 +45,7 @@ impl Journal {
         let file = log.handle().ok()?;
         let seq = draft.first - 1 + self.unproven.len() as u64;
         let ticket = Ticket { life: self.life, seq, half: Half::Draft };
-        let path = self.place.paths.map.clone();
+        let path = self.place.paths().map.clone();
         let (barrier, in_flight) = Barrier::new(self.disk(), file, path, ticket);
         self.in_flight = Some(in_flight);
         Some(barrier.drafting(draft))
@@ -65,7 +65,7 @@ impl Journal {
     fn try_adopt(&mut self, ticket: Ticket, mut written: Written) -> Result<(), StorageError> {
         let Some(aside) = &written.aside else { return Ok(()) };
         self.place.check()?;
-        let path = self.place.paths.map.clone();
+        let path = self.place.paths().map.clone();
         let failed = |error| StorageError::new("replacing a coverage log", error).at(&path);
         let file = aside.file.try_clone().map_err(failed)?;
         let mut log = written.draft.log(self.disk(), file, &path);

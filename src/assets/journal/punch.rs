@@ -10,6 +10,7 @@ use super::Journal;
 use crate::assets::barrier::{Barrier, BarrierOutcome, Half, Holes, Ticket};
 use crate::assets::layout::{Kind, is_there};
 use crate::assets::log::{MAX_OFFSET, MAX_RECORD_BYTES, Record};
+use crate::assets::logfile::LogFile;
 use crate::byte_range::ByteRange;
 
 /// What came of the wish to give bytes back.
@@ -35,10 +36,10 @@ impl Journal {
         if !self.may_punch() {
             return Punching::Later;
         }
-        let pin = is_there(&self.place.paths.pin, Kind::File);
+        let pin = is_there(&self.place.paths().pin, Kind::File);
         let data = self.place.data().and_then(|data| {
             let failed = |error| crate::error::StorageError::new("opening a file", error);
-            self.can_punch(data).and_then(|()| data.try_clone()).map_err(failed)
+            self.can_punch(&data).and_then(|()| data.try_clone()).map_err(failed)
         });
         let (Ok(None), Ok(data)) = (pin, data) else { return Punching::Refused };
         self.record_now();
@@ -53,12 +54,12 @@ impl Journal {
             }
             self.seq = seq;
         }
-        let Some(Ok(log)) = self.log.as_ref().map(|log| log.handle()) else {
+        let Some(Ok(log)) = self.log.as_mut().map(LogFile::handle) else {
             return Punching::Later;
         };
         ranges.iter().for_each(|range| self.forget(*range));
         let ticket = Ticket { life: self.life, seq: self.seq, half: Half::Punch };
-        let path = self.place.paths.map.clone();
+        let path = self.place.paths().map.clone();
         let (barrier, in_flight) = Barrier::new(self.disk(), log, path, ticket);
         self.in_flight = Some(in_flight);
         let folders = if self.unnamed { self.place.folders() } else { Vec::new() };

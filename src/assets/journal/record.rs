@@ -113,7 +113,7 @@ impl Journal {
         header.epoch = new_epoch(Some(header.epoch));
         header.boot = self.place.store.boot;
         let Some(draft) = self.draft(None) else { return Ok(()) };
-        let (disk, path) = (self.disk(), &self.place.paths.map);
+        let (disk, path) = (self.disk(), &self.place.paths().map);
         self.log = Some(LogFile::create(disk, path, &draft, self.place.sync())?);
         self.place.store.room.log();
         self.renumber(draft.first);

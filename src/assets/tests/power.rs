@@ -52,6 +52,21 @@ fn a3_the_same_holds_whatever_a_store_goes_through() {
     assert!(images >= 5000, "{images}");
 }
 
+#[test]
+fn a3_the_same_holds_where_files_are_closed_whenever_they_may_be() {
+    let mut rests = 0;
+    for seed in 10..13 {
+        let mut world = World::new(Bench::in_memory(), None, 1);
+        world.resting = Some(0);
+        random_story(&mut world, &mut Rng(seed), 60);
+        rests += world.resting.unwrap_or(0);
+        let mut proof = Proof::living_on(200);
+        proof.of(&world, &mut Rng(seed), 3);
+        holds(&proof);
+    }
+    assert!(rests >= 10, "{rests}");
+}
+
 /// Each defect is found, and as what it is.
 #[test]
 fn a3_the_proof_finds_planted_defects() {

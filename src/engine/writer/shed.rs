@@ -205,9 +205,7 @@ mod tests {
         journal.begin(&Generation::default()).unwrap();
         let (id, origin) = (bench.shared.names.resource(), OriginId(1));
         let resource = Arc::new(Resource::new(id, None, origin, bytes, None, Info::default()));
-        let kept = std::collections::BTreeMap::new();
-        let mut writer =
-            Writer { shared: bench.shared.clone(), kept, awake: Default::default(), grown: 0 };
+        let mut writer = Writer::new(bench.shared.clone());
         let journal = Some(Box::new(journal));
         writer.handle(Job::Keep { resource: resource.clone(), journal });
         (bench, writer, resource)

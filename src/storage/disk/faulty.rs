@@ -147,6 +147,11 @@ impl Disk for Faulty {
         Ok(file)
     }
 
+    fn open_again(&self, path: &Path) -> io::Result<File> {
+        self.ask(Kind::Open, path)?;
+        System.open_again(path)
+    }
+
     fn create_new(&self, path: &Path) -> io::Result<File> {
         self.ask(Kind::Create, path)?;
         let file = System.create_new(path)?;

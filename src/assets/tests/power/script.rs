@@ -72,6 +72,8 @@ pub(super) struct World {
     assets: [Asset; ASSETS],
     facts: Vec<Fact>,
     now: Micros,
+    /// Whether files are closed whenever they may be, and how often that was so.
+    pub(super) resting: Option<u64>,
 }
 
 impl World {
@@ -79,7 +81,7 @@ impl World {
     pub(super) fn new(bench: Bench, plant: Option<Plant>, boot: u8) -> Self {
         let disk = Arc::new(Recorder::new(bench.path(), plant));
         let assets = Default::default();
-        Self { disk, boot, bench, assets, facts: Vec::new(), now: Micros(0) }
+        Self { disk, boot, bench, assets, facts: Vec::new(), now: Micros(0), resting: None }
     }
 
     /// What must be found of each resource if it all ends after `ops` operations.
@@ -162,6 +164,15 @@ impl World {
         open.journal.written(FetchId(flow), start, &text, self.now);
         written.insert(range(start, end));
         self.note(asset);
+    }
+
+    /// Closes the files, if they may rest: not even the writes before count as use.
+    fn rest(&mut self, asset: usize) {
+        if self.resting.is_some() && self.is_open(asset) {
+            let journal = self.journal(asset);
+            let rests = journal.rest() || journal.rest();
+            self.resting = self.resting.map(|times| times + u64::from(rests));
+        }
     }
 
     pub(super) fn record_now(&mut self, asset: usize) {
@@ -428,6 +439,7 @@ fn rest_of_the_story(world: &mut World) {
 pub(super) fn random_story(world: &mut World, rng: &mut Rng, steps: usize) {
     for _ in 0..steps {
         let asset = rng.below(ASSETS as u64) as usize;
+        world.rest(asset);
         if !world.is_open(asset) {
             world.open(asset);
         }

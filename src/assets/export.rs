@@ -191,7 +191,7 @@ impl AssetStore {
             return Err(ExportError::Damaged { ranges: to_std(&scrub.damaged) });
         }
         target.finish(file)?;
-        place.hold.touch();
+        place.hold.touch(&place.paths().lock);
         Ok(Some(Exported { len, unchecked: scrub.unchecked().bytes() }))
     }
 

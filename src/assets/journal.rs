@@ -395,7 +395,7 @@ impl Journal {
     ///
     /// The disk refused; what was proven before stays so, and the asset is free all the same.
     pub(crate) fn close(mut self) -> Result<(), StorageError> {
-        self.place.hold.touch();
+        self.place.hold.touch(&self.place.paths().lock);
         self.record_now();
         if let Some(in_flight) = self.in_flight.take()
             && let Ok(Err(error)) = in_flight.told.recv()

@@ -3,10 +3,11 @@
 //! ```text
 //! root/kithara-store            the format's version; makes the folder known as a store
 //! root/lock                     held shared to take an asset's lock, alone to remove an asset
+//! root/held                     empty; a byte of it is locked for each asset that somebody has open
 //! root/assets/<hh>/<hash>/data  the bytes, at their offsets; sparse
 //! root/assets/<hh>/<hash>/map   the coverage log
 //! root/assets/<hh>/<hash>/pin   empty; there if the user pinned the asset
-//! root/assets/<hh>/<hash>.lock  held by whoever has the asset open; its time of change is its last use
+//! root/assets/<hh>/<hash>.lock  the asset's own lock; its time of change is its last use
 //! root/objects/<hh>/<hash>      a small whole object
 //! root/trash/<hash>.<n>         being removed
 //! ```
@@ -22,6 +23,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::key::AssetKey;
+use super::marks::Marks;
 use crate::error::StorageError;
 use crate::storage::AtomicResource;
 use crate::storage::atomic::replace;
@@ -41,6 +43,7 @@ pub(crate) const LOG_STEP: u64 = 64 * 1024;
 pub(crate) struct Layout {
     disk: Arc<dyn Disk>,
     root: PathBuf,
+    marks: Arc<Marks>,
 }
 
 /// The paths of one asset.
@@ -60,6 +63,8 @@ pub(crate) struct AssetPaths {
     pub(crate) pin: PathBuf,
     /// The lock.
     pub(crate) lock: PathBuf,
+    /// Its place in the file `held`.
+    pub(crate) mark: u64,
 }
 
 impl Layout {
@@ -68,7 +73,7 @@ impl Layout {
         let fail = |error| StorageError::new("opening the store", error).at(root);
         make_folder_all(&*disk, root)?;
         let root = root.canonicalize().map_err(fail)?;
-        let layout = Self { disk, root };
+        let layout = Self { disk, root, marks: Arc::default() };
         layout.mark()?;
         open_file(layout.disk(), &layout.lock())?;
         Ok(layout)
@@ -77,7 +82,8 @@ impl Layout {
     /// The paths of a store at `root` that cannot be opened for now; see [`Self::remake`].
     pub(crate) fn unopened(disk: Arc<dyn Disk>, root: &Path) -> Result<Self, StorageError> {
         let fail = |error| StorageError::new("opening the store", error).at(root);
-        Ok(Self { disk, root: std::path::absolute(root).map_err(fail)? })
+        let root = std::path::absolute(root).map_err(fail)?;
+        Ok(Self { disk, root, marks: Arc::default() })
     }
 
     /// Makes the store again where it is missing.
@@ -140,6 +146,16 @@ impl Layout {
         self.root.join("lock")
     }
 
+    /// The file of which a byte is locked for each asset that is held.
+    pub(crate) fn held(&self) -> PathBuf {
+        self.root.join("held")
+    }
+
+    /// That file, as it is open here.
+    pub(crate) fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
     /// The folder of all assets.
     pub(crate) fn assets(&self) -> PathBuf {
         self.root.join("assets")
@@ -166,6 +182,8 @@ impl Layout {
             map: folder.join("map"),
             pin: folder.join("pin"),
             lock: shelf.join(format!("{id}.lock")),
+            // Offsets have 63 bits, and a byte follows.
+            mark: u64::from_str_radix(&id[..16], 16).unwrap_or_default() >> 2,
             all,
             shelf,
             folder,

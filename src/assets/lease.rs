@@ -186,7 +186,7 @@ impl Lease {
         let Some(hold) = Hold::take(&store.layout, &paths)? else {
             return Ok(Acquired::Elsewhere);
         };
-        hold.touch();
+        hold.touch(&paths.lock);
         let place = Place::new(store, key, hold);
         let found = find(&place)?;
         if offline && found.is_none() {

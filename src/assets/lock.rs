@@ -1,8 +1,10 @@
 //! Who may use an asset: one holder at a time, over all stores and processes.
 //!
 //! Two locks work together. In this process a register of names, for file locks of some systems are
-//! the process's and would let a second store in. Between processes a lock on the asset's lock file,
-//! which vanishes with its process, so that no stale one is ever cleared away.
+//! the process's and would let a second store in. Between processes a lock of the system's, which vanishes with its
+//! process, so that no stale one is ever cleared away: the asset's [mark](super::marks), so that it takes no open file of its own,
+//! and its lock file. That one is tried by everybody and kept only where marks cannot be set, or where others might not see
+//! them: on file systems that several machines may share.
 //!
 //! Removing an asset removes its lock file. A process that had opened that file and locks it only
 //! afterwards would hold a lock nobody else sees; so the two steps of taking a lock are made
@@ -15,7 +17,8 @@ use std::io;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use super::layout::{AssetPaths, Layout, make_folder, open_file};
+use super::layout::{AssetPaths, Kind, Layout, is_there, make_folder, open_file};
+use super::marks::{Mark, Marking};
 use crate::error::StorageError;
 use crate::storage::platform::is_same_file;
 use crate::sync::{Arc, Mutex};
@@ -49,10 +52,15 @@ pub(crate) fn is_held_here(folder: &Path) -> bool {
 /// The asset is ours until this is dropped: nobody else writes, evicts or removes it.
 #[derive(Debug)]
 pub(crate) struct Hold {
-    // The file lock goes first, see `drop`; then the name leaves the register.
-    file: File,
+    // The locks go first; then the name leaves the register.
+    own: Option<OwnLock>,
+    mark: Option<Mark>,
     _registered: Registered,
 }
+
+/// The asset's lock file, locked.
+#[derive(Debug)]
+struct OwnLock(File);
 
 impl Hold {
     /// Takes the asset, or gives `None` if it is somebody else's. Makes the folder that the lock file is in.
@@ -80,9 +88,19 @@ impl Hold {
         paths: &AssetPaths,
         registered: Registered,
     ) -> Result<Option<Self>, StorageError> {
+        let mark = match layout.marks().take(layout, paths.mark)? {
+            Marking::Taken(mark) => Some(mark),
+            Marking::Busy => return Ok(None),
+            Marking::Unsupported => None,
+        };
+        // Who has set the mark is alone here, but for those that cannot see it.
         let file = open_file(layout.disk(), &paths.lock)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { file, _registered: registered })),
+            Ok(()) => {
+                let own = Some(OwnLock(file));
+                let own = own.filter(|_| mark.is_none() || !layout.marks().are_for_all(layout));
+                Ok(Some(Self { own, mark, _registered: registered }))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
                 // Without locks two writers could meet, so nobody stores anything there.
@@ -95,14 +113,23 @@ impl Hold {
         }
     }
 
-    /// Whether the lock's name still leads to what is locked. If not, somebody else may hold the asset by now.
+    /// Whether the locks' names still lead to what is locked; `path` is that of the lock file. If not, somebody else may hold
+    /// the asset by now.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
-        is_at(&self.file, path)
+        self.mark.as_ref().is_none_or(Mark::is_in_place)
+            && self.own.as_ref().is_none_or(|own| is_at(&own.0, path))
     }
 
-    /// Notes that the asset is in use now. Only the order of eviction hangs on it.
-    pub(crate) fn touch(&self) {
-        super::list::touch(&self.file);
+    /// Notes that the asset is in use now, on the lock file at `path`. Only the order of eviction hangs on it.
+    pub(crate) fn touch(&self, path: &Path) {
+        if let Some(OwnLock(file)) = &self.own {
+            return super::list::touch(file);
+        }
+        match is_there(path, Kind::File).map(|_| File::options().write(true).open(path)) {
+            Ok(Ok(file)) => super::list::touch(&file),
+            Ok(Err(error)) => tracing::debug!(%error, "time of last use not kept"),
+            Err(error) => tracing::debug!(%error, "time of last use not kept"),
+        }
     }
 }
 
@@ -116,7 +143,8 @@ pub(crate) fn is_at(file: &File, path: &Path) -> bool {
 impl Hold {
     /// What is locked.
     pub(crate) fn file(&self) -> &File {
-        &self.file
+        let mark = self.mark.as_ref().map(Mark::file);
+        mark.or(self.own.as_ref().map(|own| &own.0)).expect("one of them is there")
     }
 }
 
@@ -128,11 +156,11 @@ impl StoreLock {
     }
 }
 
-impl Drop for Hold {
+impl Drop for OwnLock {
     /// Closing the file alone would not do: a process that is being started has a copy of it for a moment,
     /// and the lock with it.
     fn drop(&mut self) {
-        if let Err(error) = self.file.unlock() {
+        if let Err(error) = self.0.unlock() {
             tracing::debug!(%error, "lock of an asset not given back; it goes with its file");
         }
     }
@@ -145,7 +173,7 @@ pub(crate) struct StoreLock {
 }
 
 impl Drop for StoreLock {
-    /// See [`Hold`].
+    /// See [`OwnLock`].
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }

@@ -27,6 +27,7 @@ mod log;
 #[cfg(fuzzing)]
 pub(crate) mod log_fuzz;
 mod logfile;
+mod marks;
 mod objects;
 mod proofs;
 mod recovery;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::assets::lock::{Hold, StoreLock};
+use crate::assets::marks::{Marking, Marks};
 
 #[test]
 fn a4_a_reopened_asset_gives_what_is_covered_at_once() {
@@ -145,6 +146,47 @@ fn a7_an_asset_that_another_process_holds_is_elsewhere_and_stays() {
     drop(foreign);
     assert_eq!(store.remove(&key("film")).expect("asked"), Removed::Gone);
     assert!(!paths.folder.exists() && !paths.lock.exists());
+}
+
+/// As another process, which has its own file open.
+#[test]
+fn a7_a_mark_keeps_out_who_has_another_file_open_and_goes_with_its_holder() {
+    let bench = Bench::new();
+    let store = bench.store(BOOT);
+    let layout = &store.inner.layout;
+    let at = layout.asset(&key("film")).mark;
+    let foreign = Marks::default();
+    let ask = || foreign.take(layout, at).expect("asked");
+    if matches!(ask(), Marking::Unsupported) {
+        return;
+    }
+    let lease = Writer::new(held(&store, &key("film")));
+    assert!(matches!(ask(), Marking::Busy));
+    assert!(matches!(foreign.take(layout, at + 1).expect("asked"), Marking::Taken(_)));
+    lease.journal.close().expect("closed");
+    let Marking::Taken(mark) = ask() else { panic!("it was not given back") };
+    assert_eq!(store.remove(&key("film")).expect("asked"), Removed::Busy);
+    assert!(matches!(store.acquire(&key("film"), false), Ok(Acquired::Elsewhere)));
+    assert_eq!(held(&store, &key("other")).recovered, Recovered::default());
+    drop(mark);
+    drop(held(&store, &key("film")));
+}
+
+/// Somebody has removed the store and begun anew: what is locked here is not what others look at.
+#[test]
+fn a7_a_store_that_was_made_anew_is_locked_anew() {
+    let bench = Bench::new();
+    let store = bench.store(BOOT);
+    let old = Writer::new(held(&store, &key("film")));
+    std::fs::remove_dir_all(bench.path()).expect("removed");
+    let other = AssetStore::open(bench.path(), &bench.config).expect("made anew");
+    drop(held(&other, &key("other")));
+    let layout = &store.inner.layout;
+    let taken = held(&store, &key("other"));
+    let marking = Marks::default().take(layout, layout.asset(&key("other")).mark);
+    assert!(!matches!(marking.expect("asked"), Marking::Taken(_)));
+    drop(taken);
+    assert!(old.journal.close().is_err(), "its names lead elsewhere");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #
 #   scripts/bench.sh            all links, five runs each: some hours, and a quiet machine
 #   scripts/bench.sh --quick    link A once, with few seeks: minutes; shows that all of it works, gives no figures to quote
+#   scripts/bench.sh --steady   only full speed over a long fat link, from a throttled origin and over TLS: half an hour
 #   scripts/bench.sh --against REV [OPTIONS]    the micro benches and simulated cells of this tree and of REV in turns: ends with 1
 #                               where this one is slower; see scripts/against.sh
 #
@@ -20,11 +21,12 @@ if [ "${1:-}" = --against ]; then
     exec scripts/against.sh "$@"
 fi
 
-links=A,B,C,D runs=5 peers= workloads= out= quick= shaped= document=yes features=()
+links=A,B,C,D,F runs=5 peers= workloads= out= quick= shaped= steady= document=yes features=()
 while [ $# -gt 0 ]; do
     case $1 in
         --quick) quick=--quick runs=1 links=A ;;
         --shaped) shaped=yes ;;
+        --steady) steady=yes links=B,F features=(--no-default-features) ;;
         --plain) features=(--no-default-features) ;;
         --no-document) document= ;;
         --links) links=$2; shift ;;
@@ -32,7 +34,7 @@ while [ $# -gt 0 ]; do
         --peers) peers=$2; shift ;;
         --workloads) workloads=$2; shift ;;
         --out) out=$2; shift ;;
-        -h | --help) sed -n '2,15p' "$0"; exit ;;
+        -h | --help) sed -n '2,16p' "$0"; exit ;;
         *) echo "what is $1? see --help" >&2; exit 2 ;;
     esac
     shift
@@ -85,11 +87,17 @@ workloads_of() {
         echo "$workloads"
         return
     fi
+    if [ -n "$steady" ]; then
+        case $1 in F-*) echo fat ;; *) echo throttled ;; esac
+        return
+    fi
     case $1 in
         A-cubic) echo all ;;
         A-shaped) echo all ;;
         A-bbr) echo far,busy,busy-full ;;
         D-*) echo open,far,busy,drag-random,tail,play ;;
+        # Nothing but full speed there.
+        F-*) echo fat ;;
         *) echo open,far,busy,drag-random,tail ;;
     esac
 }
@@ -102,21 +110,39 @@ matrix() { # LINK CC ARGUMENTS...
     "${inside[@]}" "$harness" matrix --profile "$link" --cc "$cc" --runs "$runs" --out "$results" $quick \
         "${list[@]}" --workloads "$(workloads_of "$link-$cc")" "$@"
     # Beside plain downloads, where these mean something and take no hour.
-    if [ -z "$workloads" ] && [ "$link-$cc" = A-cubic ]; then
+    [ -z "$workloads$steady" ] || return 0
+    if [ "$link-$cc" = A-cubic ]; then
         "${inside[@]}" "$harness" matrix --profile "$link" --cc "$cc" --runs "$runs" --out "$results" --workloads line "$@"
+    fi
+    # Where the line is not what holds it down.
+    if [ "$link-$cc" = B-cubic ]; then
+        "${inside[@]}" "$harness" matrix --profile "$link" --cc "$cc" --runs "$runs" --out "$results" --workloads throttled "$@"
     fi
 }
 
 on_loopback() {
+    local here=line,tls-http1,tls-http2
+    [ -z "$steady" ] || here=tls-http1,tls-http2
     step "loopback"
-    mkdir -p "$dir/loopback/www" "$dir/loopback/tmp"
+    mkdir -p "$dir/loopback/www" "$dir/loopback/tmp" "$dir/loopback/more"
     ln -f "$dir/link/www/big.bin" "$dir/loopback/www/big.bin"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1 \
+        -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE \
+        -keyout "$dir/loopback/key.pem" -out "$dir/loopback/cert.pem" 2>/dev/null
+    cat >"$dir/loopback/more/tls.conf" <<EOF
+server {
+    listen 127.0.0.1:18743 ssl http2;
+    root $dir/loopback/www;
+    ssl_certificate $dir/loopback/cert.pem;
+    ssl_certificate_key $dir/loopback/key.pem;
+}
+EOF
     # Root's own, as benches/link/up.sh has it.
-    sed "s#@DIR@#$dir/loopback#g; s#0.0.0.0:8080#127.0.0.1:18741#; 1i user root;" benches/link/nginx.conf \
-        >"$dir/loopback/nginx.conf"
+    sed "s#@DIR@#$dir/loopback#g; s#0.0.0.0:8080#127.0.0.1:18741#; s#0.0.0.0:8082#127.0.0.1:18742#; 1i user root;" \
+        benches/link/nginx.conf >"$dir/loopback/nginx.conf"
     nginx -c "$dir/loopback/nginx.conf" -p "$dir/loopback" -e "$dir/loopback/nginx.err"
-    "$harness" matrix --profile loopback --cc loopback --runs "$runs" --out "$results" --workloads line \
-        --url http://127.0.0.1:18741
+    "$harness" matrix --profile loopback --cc loopback --runs "$runs" --out "$results" --workloads "$here" \
+        --url http://127.0.0.1:18741 --tls-url https://127.0.0.1:18743 --ca "$dir/loopback/cert.pem"
     kill "$(cat "$dir/loopback/nginx.pid")"
 }
 
@@ -153,7 +179,7 @@ on_real_link() { # LINK CC
         more=(--rate "$(plain_rate | awk '{ printf "%d\n", $1 * 0.6 }')")
     fi
     inside=(ip netns exec kf-cli)
-    matrix "$link" "$cc" --url http://10.77.0.1:8080 --link-dir "$dir/link" \
+    matrix "$link" "$cc" --url http://10.77.0.1:8080 --throttled-url http://10.77.0.1:8082 --link-dir "$dir/link" \
         --origin-url http://10.77.0.1:8081 --origin-control "$dir/origin.sock" "${more[@]}"
     take_down
 }
@@ -191,6 +217,11 @@ if [ -n "$real" ]; then
 fi
 simulated=$out/simulated.jsonl
 rm -f "$simulated"
-"$harness" simulate --runs "$runs" --out "$simulated"
+if [ -n "$steady" ]; then
+    about+=(--sections steady)
+    : >"$simulated"
+else
+    "$harness" simulate --runs "$runs" --out "$simulated"
+fi
 "$harness" document --from "$results" --simulated "$simulated" --into docs/BENCHMARKS.md --plots docs/benchmarks "${about[@]}"
 echo "done; the runs: $results, simulated: $simulated"

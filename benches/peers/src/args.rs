@@ -31,7 +31,7 @@ pub(crate) enum Command {
     },
     /// Print a link's figures for a script: round trip in ms, Mbit/s down, Mbit/s up, queue in KiB, losses per million.
     Profile {
-        /// A, B, C or D.
+        /// A, B, C, D or F.
         name: String,
     },
     /// Run the same workloads through the simulator.
@@ -58,7 +58,16 @@ pub(crate) struct Place {
     /// Socket that the scripted origin is steered by.
     #[arg(long)]
     pub(crate) origin_control: Option<PathBuf>,
-    /// The link: A, B, C, D or `loopback`.
+    /// Base URL of a server that holds each answer down to 625,000 bytes per second.
+    #[arg(long)]
+    pub(crate) throttled_url: Option<String>,
+    /// Base URL of a server that speaks HTTP/1.1 and HTTP/2 over TLS.
+    #[arg(long)]
+    pub(crate) tls_url: Option<String>,
+    /// Its certificate, in PEM.
+    #[arg(long)]
+    pub(crate) ca: Option<PathBuf>,
+    /// The link: A, B, C, D, F or `loopback`.
     #[arg(long, default_value = "A")]
     pub(crate) profile: String,
     /// Congestion control of the link, as it is to be reported.
@@ -81,7 +90,7 @@ pub(crate) struct Place {
 /// One run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct One {
-    /// `naive`, `ours`, `stream-download` or `kithara`; for `line` also `curl` and `bare`.
+    /// `naive`, `ours`, `stream-download` or `kithara`; for `line` also `curl` and `bare`, over TLS also `curl`.
     pub(crate) peer: String,
     /// One of the workloads, or `trace:NAME`.
     pub(crate) workload: String,
@@ -172,6 +181,9 @@ pub(crate) struct Document {
     /// Folder for the plots, beside the document.
     #[arg(long)]
     pub(crate) plots: PathBuf,
+    /// Only these sections, by comma. Default: all.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) sections: Vec<String>,
     /// What to say of machine and versions: `name=value`, several times.
     #[arg(long = "about")]
     pub(crate) about: Vec<String>,

@@ -18,7 +18,7 @@ use crate::peer;
 use crate::profile::Profile;
 use crate::run::Sheet;
 use crate::trace;
-use crate::workload::{self, LINE, TRACE};
+use crate::workload::{self, LINE, Needs, STEADY, TRACE};
 
 /// A run that takes longer hangs, or might as well.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -77,13 +77,17 @@ fn peers<'a>(args: &'a Matrix, workload: &str) -> Vec<&'a str> {
     if !args.peers.is_empty() {
         return args.peers.iter().map(String::as_str).collect();
     }
-    match workload == LINE.name {
-        // It asks for what it is told that will be read, so here for each piece.
-        true => {
+    let steady = STEADY.iter().find(|steady| steady.name == workload);
+    match steady.map(|steady| steady.needs) {
+        Some(Needs::Tls { .. }) => vec!["curl", "ours"],
+        // One plain request stands for one connection.
+        Some(_) => vec!["naive", "ours"],
+        // `naive` asks for what it is told that will be read, so here for each piece.
+        None if workload == LINE.name => {
             let players = peer::NAMES.iter().copied().filter(|name| *name != "naive");
             peer::PLAIN.into_iter().chain(players).collect()
         }
-        false => peer::NAMES.to_vec(),
+        None => peer::NAMES.to_vec(),
     }
 }
 
@@ -143,14 +147,16 @@ fn one(place: &Place, peer: &str, workload: &str, run: u64, scratch: &Scratch) -
 
 /// Tells the process where to go.
 fn pass_on(command: &mut Command, place: &Place) {
-    let Place { url, link_dir, origin_url, origin_control, profile, cc, len, quick, rate, traces } =
-        place;
+    let Place { url, throttled_url, tls_url, origin_url, link_dir, ca, origin_control, .. } = place;
+    let Place { profile, cc, len, quick, rate, traces, .. } = place;
     command.args(["--profile", profile, "--cc", cc, "--len", &len.to_string()]);
     command.arg("--traces").arg(traces);
-    for (name, value) in [("--url", url), ("--origin-url", origin_url)] {
+    let urls = [("--url", url), ("--throttled-url", throttled_url), ("--tls-url", tls_url)];
+    for (name, value) in urls.into_iter().chain([("--origin-url", origin_url)]) {
         command.args(value.iter().flat_map(|value| [name, value]));
     }
-    for (name, value) in [("--link-dir", link_dir), ("--origin-control", origin_control)] {
+    let paths = [("--link-dir", link_dir), ("--ca", ca), ("--origin-control", origin_control)];
+    for (name, value) in paths {
         command.args(value.iter().flat_map(|value| [name.as_ref(), value.as_os_str()]));
     }
     command.args(rate.iter().flat_map(|rate| ["--rate".to_owned(), rate.to_string()]));

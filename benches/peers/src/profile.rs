@@ -31,8 +31,9 @@ impl Profile {
             "B" => (10.0, 200.0, 50.0, 256, 0),
             "C" => (120.0, 20.0, 5.0, 256, 0),
             "D" => (200.0, 100.0, 20.0, 1024, 1000),
+            "F" => (200.0, 200.0, 50.0, 1024, 0),
             LOOPBACK => (0.1, 20_000.0, 20_000.0, 4096, 0),
-            _ => bail!("no link {name}: there are A, B, C, D and {LOOPBACK}"),
+            _ => bail!("no link {name}: there are A, B, C, D, F and {LOOPBACK}"),
         };
         Ok(Self { rtt_ms, down_mbit, up_mbit, queue_kib, loss_ppm })
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{One, Place};
 use crate::measure::{cpu_seconds, peak_kib};
-use crate::peer;
+use crate::peer::{self, Tls};
 use crate::profile::Profile;
 use crate::stage::{Rng, Stage};
 use crate::stats::{quantile, sorted};
@@ -149,7 +149,13 @@ impl Sheet {
 pub(crate) fn one(args: &One) -> Result<ExitCode> {
     let workload = workload::named(&args.workload)?;
     let profile = Profile::named(&args.place.profile)?;
-    let peer = peer::build(&args.peer)?;
+    let tls = match workload.needs {
+        Needs::Tls { http1 } => {
+            Some(Tls { ca: args.place.ca.clone().context("this workload needs --ca")?, http1 })
+        }
+        _ => None,
+    };
+    let peer = peer::build(&args.peer, tls.as_ref())?;
     let shaped = args.place.link_dir.is_none() && args.place.url.is_none();
     let sheet = Sheet {
         peer: args.peer.clone(),
@@ -165,6 +171,7 @@ pub(crate) fn one(args: &One) -> Result<ExitCode> {
     let mut stage = Stage {
         peer,
         name: args.peer.clone(),
+        tls,
         url: format!("{base}/big.bin"),
         other: format!("{base}/other.bin"),
         len: args.place.len,
@@ -216,9 +223,17 @@ fn place(place: &Place, needs: Needs) -> Result<(String, Source, Option<Control>
             place.origin_control.as_deref().context("--origin-control goes with --origin-url")?;
         Ok::<_, anyhow::Error>((url, Control::at(control)))
     };
-    if let (Needs::Server, Some(url)) = (needs, &place.url) {
+    let server = match needs {
+        Needs::Server => place.url.clone(),
+        Needs::Throttled => {
+            Some(place.throttled_url.clone().context("this workload needs --throttled-url")?)
+        }
+        Needs::Tls { .. } => Some(place.tls_url.clone().context("this workload needs --tls-url")?),
+        Needs::Script => None,
+    };
+    if let Some(url) = server {
         let source = place.link_dir.clone().map_or(Source::None, Source::Link);
-        return Ok((url.clone(), source, None));
+        return Ok((url, source, None));
     }
     if place.origin_url.is_none() && place.url.is_none() {
         bail!("no server: --url or --origin-url");

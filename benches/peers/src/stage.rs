@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::content;
-use crate::peer::{self, Peer, Player};
+use crate::peer::{self, Peer, Player, Tls};
 use crate::profile::Profile;
 use crate::run::Sheet;
 use crate::wire::{Control, Source};
@@ -49,6 +49,7 @@ pub(crate) struct Stage {
     pub(crate) peer: Box<dyn Peer>,
     /// To set the same peer up again, with nothing stored.
     pub(crate) name: String,
+    pub(crate) tls: Option<Tls>,
     pub(crate) url: String,
     /// Another resource on the same server.
     pub(crate) other: String,
@@ -79,7 +80,7 @@ impl Stage {
 
     /// A peer anew, with nothing stored and no connection.
     pub(crate) fn fresh(&self) -> Result<Box<dyn Peer>> {
-        peer::build(&self.name)
+        peer::build(&self.name, self.tls.as_ref())
     }
 }
 

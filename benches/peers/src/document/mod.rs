@@ -6,6 +6,7 @@
 mod line;
 mod plots;
 mod simulated;
+mod steady;
 mod svg;
 mod table;
 
@@ -18,16 +19,20 @@ use anyhow::{Context, Result, bail};
 use crate::args::Document;
 use crate::run::Sheet;
 use crate::simulate;
-use crate::workload::LINE;
+use crate::workload::{LINE, STEADY};
 
 /// Measured runs, by link and congestion control.
 pub(crate) type Groups = BTreeMap<(String, String), Vec<Sheet>>;
 
 /// Writes document and plots.
 pub(crate) fn write(args: &Document) -> Result<()> {
-    let (mut groups, mut lines) = (Groups::new(), Groups::new());
+    let (mut groups, mut lines, mut steady) = (Groups::new(), Groups::new(), Groups::new());
     for sheet in sheets(&args.from)? {
-        let groups = if sheet.workload == LINE.name { &mut lines } else { &mut groups };
+        let groups = match sheet.workload.as_str() {
+            name if name == LINE.name => &mut lines,
+            name if STEADY.iter().any(|workload| workload.name == name) => &mut steady,
+            _ => &mut groups,
+        };
         groups.entry((sheet.profile.clone(), sheet.cc.clone())).or_default().push(sheet);
     }
     let simulated = match &args.simulated {
@@ -41,6 +46,7 @@ pub(crate) fn write(args: &Document) -> Result<()> {
     let sections = [
         ("about", table::about(&args.about, &groups)?),
         ("line", line::table(&lines)?),
+        ("steady", steady::table(&args.about, &steady)?),
         ("latency", table::latency(&groups)?),
         ("simulator", simulated::against(&simulated::cells(&groups, &simulated))?),
         ("players", simulated::players(&simulated)?),
@@ -52,7 +58,8 @@ pub(crate) fn write(args: &Document) -> Result<()> {
     ];
     let mut document = fs::read_to_string(&args.into)
         .with_context(|| format!("reading {}", args.into.display()))?;
-    for (name, made) in &sections {
+    let wanted = |name: &str| args.sections.is_empty() || args.sections.iter().any(|s| s == name);
+    for (name, made) in sections.iter().filter(|(name, _)| wanted(name)) {
         document = replaced(&document, name, made)?;
     }
     Ok(fs::write(&args.into, document)?)

@@ -11,7 +11,7 @@ use crate::profile::{LOOPBACK, Profile};
 use crate::run::Sheet;
 use crate::simulate::SIMULATED;
 use crate::stats::{median, quantile, sorted};
-use crate::workload::{self, LINE, TRACE};
+use crate::workload::{self, LINE, STEADY, TRACE};
 
 /// Peers in the order of columns; one that was not measured has none.
 pub(super) fn peers(sheets: &[Sheet]) -> Vec<&str> {
@@ -108,7 +108,7 @@ pub(super) fn about(facts: &[String], groups: &Groups) -> Result<String> {
         )?;
     }
     text.push_str("\n| workload | what is done |\n|---|---|\n");
-    for workload in workload::ALL.iter().chain([&LINE]) {
+    for workload in workload::ALL.iter().chain([&LINE]).chain(&STEADY) {
         writeln!(text, "| `{}` | {} |", workload.name, workload.about)?;
     }
     Ok(text)
@@ -239,7 +239,7 @@ pub(super) fn playing(groups: &Groups) -> Result<String> {
 }
 
 /// Median and largest of a single figure.
-fn value(runs: &[&Sheet], figure: &str) -> String {
+pub(super) fn value(runs: &[&Sheet], figure: &str) -> String {
     if let Some(why) = failed(runs) {
         return why;
     }

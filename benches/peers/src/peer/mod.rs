@@ -9,6 +9,7 @@ mod plain;
 mod stream_download;
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
@@ -124,13 +125,26 @@ impl Peer for Counting {
     }
 }
 
-/// Sets `name` up, with nothing stored.
-pub(crate) fn build(name: &str) -> Result<Box<dyn Peer>> {
+/// How the server is spoken to over TLS.
+#[derive(Debug, Clone)]
+pub(crate) struct Tls {
+    /// The certificate that is trusted, in PEM.
+    pub(crate) ca: PathBuf,
+    /// HTTP/1.1, whatever else the server offers.
+    pub(crate) http1: bool,
+}
+
+/// Sets `name` up, with nothing stored; over TLS only those that can be told what to trust.
+pub(crate) fn build(name: &str, tls: Option<&Tls>) -> Result<Box<dyn Peer>> {
+    let known = matches!(name, "curl" | "ours");
+    if tls.is_some() && !known {
+        bail!("{name} is not set up for TLS here");
+    }
     let peer: Box<dyn Peer> = match name {
         "naive" => Box::new(naive::Naive::new()?),
         "bare" => Box::new(plain::Bare::new()?),
-        "curl" => Box::new(plain::Curl),
-        "ours" => Box::new(ours::Ours::new()?),
+        "curl" => Box::new(plain::Curl::new(tls)),
+        "ours" => Box::new(ours::Ours::new(tls)?),
         #[cfg(feature = "stream-download")]
         "stream-download" => Box::new(stream_download::StreamDownloads::new()?),
         #[cfg(feature = "kithara")]

@@ -1,11 +1,13 @@
 //! This crate, with the defaults.
 
+use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 use anyhow::Result;
 use kithara_file::{Engine, Reader, Session};
 
-use super::{Mover, Peer, Player};
+use super::{Mover, Peer, Player, Tls};
 
 /// The engine, with a store of its own that goes with it.
 pub(crate) struct Ours {
@@ -13,8 +15,16 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    pub(crate) fn new() -> Result<Self> {
-        Ok(Self { engine: Engine::builder().build()? })
+    pub(crate) fn new(tls: Option<&Tls>) -> Result<Self> {
+        let mut builder = Engine::builder();
+        if let Some(Tls { ca, http1 }) = tls {
+            let (root, http1) = (reqwest::Certificate::from_pem(&fs::read(ca)?)?, *http1);
+            builder = builder.client_factory(Arc::new(move |_| {
+                let client = reqwest::Client::builder().no_proxy().tls_certs_only([root.clone()]);
+                if http1 { client.http1_only() } else { client }
+            }));
+        }
+        Ok(Self { engine: builder.build()? })
     }
 }
 

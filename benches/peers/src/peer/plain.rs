@@ -3,6 +3,7 @@
 //! `bare` is a loop from a response into a file, `curl` that program. They are measures for reading through to the end, and
 //! play nothing: nobody can seek in them before they are done.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt as _;
@@ -14,7 +15,7 @@ use anyhow::{Result, bail};
 use reqwest::Client;
 use tokio::runtime::Runtime;
 
-use super::{Peer, Player, naive};
+use super::{Peer, Player, Tls, naive};
 
 /// A loop from a response into a file.
 pub(crate) struct Bare {
@@ -48,7 +49,20 @@ impl Peer for Bare {
 }
 
 /// The program `curl`.
-pub(crate) struct Curl;
+pub(crate) struct Curl {
+    /// What it is told of TLS.
+    options: Vec<OsString>,
+}
+
+impl Curl {
+    pub(crate) fn new(tls: Option<&Tls>) -> Self {
+        let options = tls.map(|Tls { ca, http1 }| {
+            let version = if *http1 { "--http1.1" } else { "--http2" };
+            vec![version.into(), "--cacert".into(), ca.into()]
+        });
+        Self { options: options.unwrap_or_default() }
+    }
+}
 
 impl Peer for Curl {
     fn settings(&self) -> String {
@@ -61,7 +75,12 @@ impl Peer for Curl {
 
     fn open(&self, url: &str) -> Result<Box<dyn Player>> {
         let file = Downloaded::new("curl")?;
-        let status = Command::new("curl").args(["-sfo"]).arg(path("curl")).arg(url).status()?;
+        let status = Command::new("curl")
+            .args(&self.options)
+            .args(["-sfo"])
+            .arg(path("curl"))
+            .arg(url)
+            .status()?;
         if !status.success() {
             bail!("curl: {status}");
         }

@@ -5,6 +5,7 @@ mod ground;
 mod jumps;
 mod playing;
 mod scrub;
+mod steady;
 mod straight;
 
 use anyhow::{Result, bail};
@@ -17,6 +18,10 @@ use crate::trace;
 pub(crate) enum Needs {
     /// Any server with the files.
     Server,
+    /// One that holds each answer down.
+    Throttled,
+    /// One that speaks TLS, and both versions of HTTP over it.
+    Tls { http1: bool },
     /// The scripted origin: its faults, or a file of any length.
     Script,
 }
@@ -40,6 +45,34 @@ pub(crate) const LINE: Workload = server(
     "A whole file as fast as it comes, beside plain downloads of it; checked in a second pass that is not timed.",
     straight::line,
 );
+
+/// At full speed where single connections cannot have it, or over TLS: not among the others either.
+pub(crate) const STEADY: [Workload; 4] = [
+    Workload {
+        name: "tls-http1",
+        about: "`line` over TLS, with HTTP/1.1.",
+        needs: Needs::Tls { http1: true },
+        run: straight::line,
+    },
+    Workload {
+        name: "tls-http2",
+        about: "`line` over TLS, with HTTP/2.",
+        needs: Needs::Tls { http1: false },
+        run: straight::line,
+    },
+    server(
+        "fat",
+        "10 s of reading in order as fast as it comes; from 5 s on it counts.",
+        steady::fat,
+    ),
+    Workload {
+        name: "throttled",
+        about: "30 s of reading in order as fast as it comes from an origin that gives 625,000 bytes per second to each \
+                request; from 15 s on it counts.",
+        needs: Needs::Throttled,
+        run: steady::throttled,
+    },
+];
 
 /// All others, in the order in which they are reported; traces are one kind.
 pub(crate) const ALL: [Workload; 21] = [
@@ -133,7 +166,7 @@ const fn script(
 /// By its name; `trace:NAME` is one of the traces.
 pub(crate) fn named(name: &str) -> Result<Workload> {
     let kind = if name.starts_with(TRACE) { "trace" } else { name };
-    match ALL.iter().chain([&LINE]).find(|workload| workload.name == kind) {
+    match ALL.iter().chain([&LINE]).chain(&STEADY).find(|workload| workload.name == kind) {
         Some(workload) => Ok(*workload),
         None => {
             bail!("no workload {name}: there are {}", ALL.map(|workload| workload.name).join(", "))

@@ -114,6 +114,7 @@ impl Origin {
             self.estimator.body_ended(now, meter.rate());
         }
         if matches!(outcome, FetchOutcome::Complete) {
+            self.hedging.completed();
             self.lanes.entry(fetch.lane).or_default().returned(now);
         }
     }

@@ -26,6 +26,7 @@ use crate::sched::resource::{Resource, Transfer};
 use crate::sched::segment_map::SegmentState;
 use crate::sched::timer::Timer;
 use crate::time::Micros;
+use pauses::Pauses;
 
 /// So many second requests may come at once, whatever the share.
 const BURST: u32 = 2;
@@ -80,8 +81,12 @@ pub(crate) struct Hedging {
     debt: u32,
     quiet_until: Micros,
     split_at: Option<Micros>,
-    /// Fetches given up since the last first byte.
+    /// Fetches given up since the last first byte; where bodies were, since one came whole.
     given_up: u32,
+    /// Whether a body was among them.
+    broke_off: bool,
+    /// How long bodies are silent by themselves.
+    pauses: Pauses,
     peak: f64,
     peak_at: Micros,
 }
@@ -104,6 +109,24 @@ impl Hedging {
     /// How much longer than with a second request a silent fetch is borne without one.
     fn last_resort(&self) -> u64 {
         LAST_RESORT << self.given_up.min(16)
+    }
+
+    /// A body that had been silent for so long goes on.
+    pub(crate) fn went_on(
+        &mut self,
+        now: Micros,
+        silent: Micros,
+        link: &Link,
+        config: &HedgingConfig,
+    ) {
+        if silent > judge::silence(link, config.delay.into()) {
+            self.pauses.ended(now, silent);
+        }
+    }
+
+    /// A body came whole.
+    pub(crate) fn completed(&mut self) {
+        (self.given_up, self.broke_off) = (0, false);
     }
 
     /// From when on a body may be split again: nothing comes twice, but one request becomes two.
@@ -169,9 +192,12 @@ impl Scheduler {
 
     /// Stops a fetch that is late; its bytes are asked for anew when it has ended.
     fn give_up_on(&mut self, id: FetchId, out: &mut Vec<Action>) {
-        let origin = self.fetches.one(id).map(|fetch| fetch.origin);
-        if let Some(origin) = origin.and_then(|origin| self.origins.get_mut(&origin)) {
+        let found = self.fetches.one(id);
+        if let Some((fetch, origin)) =
+            found.and_then(|fetch| Some((fetch, self.origins.get_mut(&fetch.origin)?)))
+        {
             origin.hedging.given_up += 1;
+            origin.hedging.broke_off |= fetch.is_streaming();
         }
         self.cancel(id, out);
     }
@@ -261,7 +287,10 @@ impl Scheduler {
     pub(super) fn stop_loser(&mut self, winner: FetchId, out: &mut Vec<Action>) {
         let fetch = self.fetches.one(winner);
         let rival = fetch.and_then(|fetch| fetch.rival);
-        if let Some(origin) = fetch.and_then(|fetch| self.origins.get_mut(&fetch.origin)) {
+        // A first byte says nothing of bodies that fall silent in their midst.
+        if let Some(origin) = fetch.and_then(|fetch| self.origins.get_mut(&fetch.origin))
+            && !origin.hedging.broke_off
+        {
             origin.hedging.given_up = 0;
         }
         let lost = |id: &FetchId| self.fetches.one(*id).is_some_and(Fetch::is_past_its_end);
@@ -320,11 +349,13 @@ fn silent_from(fetch: &Fetch, origin: &Origin, config: &HedgingConfig, patience:
     let silence = judge::silence(&link, config.delay.into()).max(lump);
     let times = |time: Micros| Micros(time.0.saturating_mul(patience));
     if fetch.is_streaming() {
-        return fetch.last + times(silence);
+        let usual = origin.hedging.pauses.usual(fetch.last);
+        return fetch.last + times(silence).max(usual);
     }
     let usual = silence.max(origin.estimator.p95().unwrap_or_default());
     fetch.started + times(usual) + fetch.expected.since(link.first_byte)
 }
 
+mod pauses;
 #[cfg(test)]
 mod tests;

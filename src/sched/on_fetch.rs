@@ -63,6 +63,10 @@ impl Scheduler {
         fetch.meter.add(now, range.len());
         if let Some(origin) = self.origins.get_mut(&fetch.origin) {
             origin.estimator.received(now, range.len(), fetch.meter.rate());
+            if fetch.is_streaming() {
+                let (silent, link) = (now.since(fetch.last), origin.link());
+                origin.hedging.went_on(now, silent, &link, &self.tunables.hedging);
+            }
         }
         let Some(resource) = self.resources.get_mut(&fetch.resource).filter(|_| !fetch.stale)
         else {

@@ -2,7 +2,7 @@
 
 use crate::byte_range::ByteRange;
 use crate::ids::FetchId;
-use crate::sched::flows;
+use crate::sched::flows::{self, Flows};
 use crate::sched::inflight::Fetch;
 use crate::sched::plan::{Outlook, Planner};
 use crate::sched::share::Window;
@@ -95,7 +95,10 @@ impl Planner<'_> {
         let rates =
             fetches.live(self.resource.id).map(|(_, fetch)| flows::settled(fetch, now, &link));
         let sum = rates.sum::<Option<f64>>();
-        let full = |sum: f64| carried.is_some_and(|carried| carried.is_full(now, sum));
+        // A path that one flow fills looks like one that holds each flow down: one more tells, and counts for a while.
+        let running = fetches.live(self.resource.id).count();
+        let told = |carried: &Flows| carried.gain(now, running + 1).is_some();
+        let full = |sum| carried.is_some_and(|one| one.is_full(now, sum) && told(one));
         let settled = sum.is_some_and(|sum| !full(sum));
         let cursor = self.resource.cursors.one(window.reader);
         let waited = cursor.map_or(Micros(0), |cursor| cursor.waited(now));

@@ -187,6 +187,7 @@ impl<P: Policy> Sim<P> {
     pub(crate) fn stall_all(&mut self) {
         self.agenda.retain(|_, happening| match happening {
             Happening::Arrived(_) | Happening::Answer(_) | Happening::Head(_) => false,
+            Happening::More(..) => false,
             Happening::Chunk(..) | Happening::Acked(..) | Happening::Wire(_) => false,
             Happening::Ended(..) | Happening::Step(_) | Happening::Room => true,
             Happening::Spare(_) | Happening::SpareGone(_) | Happening::Shed(..) => true,

@@ -235,7 +235,7 @@ impl<P: Policy> Sim<P> {
         if let Some((over, body)) =
             self.flows.get(&fetch).and_then(|flow| Some((flow.over?, flow.body)))
         {
-            return self.answer_over(fetch, over, body);
+            return self.answer_as_limited(fetch, over, body);
         }
         let at = self.link.carry(self.now, 300);
         self.later(at, Happening::Head(fetch));

@@ -45,7 +45,7 @@ use policy::Policy;
 use reader::SimReader;
 #[cfg(test)]
 pub(crate) use server::error;
-pub(crate) use server::{Fault, Server};
+pub(crate) use server::{Fault, Limit, Server};
 use spare::Spares;
 use store::Store;
 #[cfg(test)]
@@ -85,6 +85,8 @@ enum Happening {
     Arrived(FetchId),
     /// The server has thought long enough.
     Answer(FetchId),
+    /// The server gives more of an answer that it holds down, from that byte on.
+    More(FetchId, u64, Limit),
     /// The answer's head is here.
     Head(FetchId),
     /// Bytes are here.
@@ -219,6 +221,7 @@ impl<P: Policy> Sim<P> {
         match happening {
             Happening::Arrived(fetch) => self.arrived(fetch),
             Happening::Answer(fetch) => self.answer(fetch),
+            Happening::More(fetch, from, limit) => self.more(fetch, from, limit),
             Happening::Head(fetch) => self.head(fetch),
             Happening::Chunk(fetch, range) => self.chunk(fetch, range),
             Happening::Acked(fetch, bytes) => self.acked(fetch, bytes),

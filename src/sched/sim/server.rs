@@ -27,6 +27,16 @@ pub(crate) enum Fault {
     Stall(u64),
 }
 
+/// How a server holds each of its answers down, as nginx does with `limit_rate`: so many bytes at once, and as many again
+/// each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit {
+    /// So many bytes.
+    pub(crate) bytes: u64,
+    /// Each such time.
+    pub(crate) each: Micros,
+}
+
 /// A server.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
@@ -36,6 +46,8 @@ pub(crate) struct Server {
     pub(crate) tells_len: bool,
     /// What it needs before it answers.
     pub(crate) think: Micros,
+    /// How it holds each answer down, if it does. On a faithful path alone.
+    pub(crate) limit: Option<Limit>,
     /// What goes wrong, by the number of the request, from 1 on.
     pub(crate) faults: BTreeMap<u64, Fault>,
     /// What goes wrong with the next request.
@@ -53,6 +65,7 @@ impl Default for Server {
             ranges: true,
             tells_len: true,
             think: Micros(0),
+            limit: None,
             faults: BTreeMap::new(),
             next: None,
             every: None,
@@ -180,6 +193,30 @@ impl<P: Policy> Sim<P> {
             return;
         }
         self.now_or_after(think, fetch);
+    }
+
+    /// The server begins to answer over that connection: with all of the body, or as much as it gives at once.
+    pub(super) fn answer_as_limited(&mut self, fetch: FetchId, over: u64, body: ByteRange) {
+        let origin = self.flows.get(&fetch).map(|flow| self.stores[&flow.resource].origin);
+        let limit = origin.and_then(|origin| self.servers.get(&origin)?.limit);
+        let first = limit.map_or(body, |limit| body.until(body.start + limit.bytes));
+        self.answer_over(fetch, over, first);
+        if let Some(limit) = limit {
+            self.later(self.now + limit.each, Happening::More(fetch, first.end, limit));
+        }
+    }
+
+    /// The server gives more of an answer that it holds down.
+    pub(super) fn more(&mut self, fetch: FetchId, from: u64, limit: Limit) {
+        let Some(flow) = self.flows.get(&fetch).filter(|flow| !flow.cancelled) else {
+            return;
+        };
+        let rest = ByteRange::new(from, flow.body.end.max(from));
+        if let Some(over) = flow.over.filter(|_| !rest.is_empty()) {
+            let more = rest.until(from + limit.bytes);
+            self.answer_more_over(fetch, over, more);
+            self.later(self.now + limit.each, Happening::More(fetch, more.end, limit));
+        }
     }
 
     fn now_or_after(&mut self, think: Micros, fetch: FetchId) {

@@ -9,6 +9,7 @@ mod confining;
 pub(super) mod drags;
 mod failing;
 mod filling;
+mod full_speed;
 mod hedging;
 mod hints;
 mod lengths;

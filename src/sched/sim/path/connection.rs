@@ -127,6 +127,11 @@ impl Connection {
         self.answers.push_back((Some(Payload::Head(fetch)), fetch, body));
     }
 
+    /// It has more of one that it had begun with.
+    pub(super) fn answer_more(&mut self, fetch: FetchId, more: ByteRange) {
+        self.answers.push_back((None, fetch, more));
+    }
+
     /// Nothing more of that answer is sent. What was, comes.
     pub(super) fn reset(&mut self, fetch: FetchId) {
         self.answers.retain(|(_, id, _)| *id != fetch);

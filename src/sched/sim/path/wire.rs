@@ -85,6 +85,19 @@ impl<P: Policy> Sim<P> {
         self.transmit(id);
     }
 
+    /// The server has more of an answer.
+    pub(in crate::sched::sim) fn answer_more_over(
+        &mut self,
+        fetch: FetchId,
+        id: u64,
+        more: ByteRange,
+    ) {
+        if let Some(one) = self.connection(id) {
+            one.answer_more(fetch, more);
+        }
+        self.transmit(id);
+    }
+
     /// Sends what the window allows.
     fn transmit(&mut self, id: u64) {
         while let Some((number, payload)) = self.connection(id).and_then(|one| one.next_packet()) {

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kithara_file::origin::{Content, Link, Origin};
-use kithara_file::{Engine, Session};
+use kithara_file::{Engine, Reader, Session};
 
 /// Bytes of what an idle session has open.
 const LEN: u64 = 64 << 10;
@@ -20,6 +20,8 @@ const LEN: u64 = 64 << 10;
 const LARGE: u64 = 1 << 30;
 /// How long idleness is watched.
 const IDLE: Duration = Duration::from_secs(10);
+/// What barriers, spare connections and open files need to come to rest.
+const REST: Duration = Duration::from_secs(15);
 /// Bits per second of the line that the active ones share, and its round trip.
 const LINE: (u64, Duration) = (200_000_000, Duration::from_millis(20));
 /// Sessions opened at once.
@@ -112,23 +114,33 @@ fn idle(engine: &Engine, sessions: u64, args: &[String]) -> Vec<Session> {
         "{sessions} sessions opened in {took:.1?}: {:.0} us of processor time each",
         spent.seconds * 1e6 / sessions as f64
     );
-    // Barriers, spare connections and whatever else is to come to rest.
-    thread::sleep(Duration::from_secs(15));
-    let grown = resident().saturating_sub(memory);
-    println!(
-        "idle: {:.1} KiB of resident memory each, {} files open more than with one session",
-        grown as f64 / 1024.0 / sessions as f64,
-        open_files().saturating_sub(files)
-    );
-    let cpu = Cpu::now();
-    thread::sleep(IDLE);
-    let spent = Cpu::now().since(&cpu);
-    println!(
-        "idle for {IDLE:?}: {:.2} % of a processor, {} wake-ups of all threads",
-        spent.seconds / IDLE.as_secs_f64() * 100.0,
-        // Of this thread, which slept.
-        spent.switches.saturating_sub(1)
-    );
+    let rest = |what: &str| {
+        thread::sleep(REST);
+        let grown = resident().saturating_sub(memory);
+        println!(
+            "{what}: {:.1} KiB of resident memory each, {} files open more than with one session",
+            grown as f64 / 1024.0 / sessions as f64,
+            open_files().saturating_sub(files)
+        );
+        let cpu = Cpu::now();
+        thread::sleep(IDLE);
+        let spent = Cpu::now().since(&cpu);
+        println!(
+            "{what} for {IDLE:?}: {:.2} % of a processor, {} wake-ups of all threads",
+            spent.seconds / IDLE.as_secs_f64() * 100.0,
+            // Of this thread, which slept.
+            spent.switches.saturating_sub(1)
+        );
+    };
+    rest("idle");
+    let paused = |session: &Session| {
+        let mut reader = session.reader();
+        reader.read_exact(&mut [0; 1024]).expect("it is there");
+        reader
+    };
+    let readers: Vec<Reader> = opened.iter().map(paused).collect();
+    rest("with a reader each that has read and pauses");
+    drop(readers);
     opened
 }
 

@@ -3,7 +3,7 @@
 mod opening;
 mod version;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tracing::Span;
 use crate::byte_range::ByteRange;
 use crate::engine::Alive;
 use crate::engine::open::{self, Hold};
-use crate::engine::reader_state::ReaderState;
+use crate::engine::reader_state::{ReaderList, ReaderState};
 use crate::engine::resource::Resource;
 use crate::engine::shared::Command;
 use crate::error::Error;
@@ -89,9 +89,9 @@ const PREFETCHES: usize = 256;
 
 #[derive(Debug, Default)]
 struct Readers {
-    live: BTreeMap<ReaderId, Arc<ReaderState>>,
+    live: ReaderList,
     /// Those that wait for a range and read nothing: no cursors.
-    waits: BTreeMap<ReaderId, Arc<ReaderState>>,
+    waits: ReaderList,
     /// What readers that are gone have counted.
     gone: Tally,
 }
@@ -125,37 +125,37 @@ impl SessionShared {
 
     pub(crate) fn add_reader(&self, reader: Arc<ReaderState>) {
         self.resource.add_reader(reader.clone());
-        self.readers.lock().live.insert(reader.id, reader);
+        self.readers.lock().live.insert(reader);
     }
 
     pub(crate) fn remove_reader(&self, reader: &ReaderState) {
         self.resource.remove_reader(reader.id);
         let mut readers = self.readers.lock();
-        if readers.live.remove(&reader.id).is_some() {
+        if readers.live.remove(reader.id) {
             readers.gone.add(reader);
         }
     }
 
     fn add_wait(&self, reader: Arc<ReaderState>) {
-        self.readers.lock().waits.insert(reader.id, reader);
+        self.readers.lock().waits.insert(reader);
     }
 
     fn remove_wait(&self, reader: ReaderId) {
-        self.readers.lock().waits.remove(&reader);
+        self.readers.lock().waits.remove(reader);
     }
 
     /// Counters of all readers so far.
     pub(crate) fn tally(&self) -> Tally {
         let readers = self.readers.lock();
         let mut tally = readers.gone;
-        readers.live.values().for_each(|reader| tally.add(reader));
+        readers.live.iter().for_each(|reader| tally.add(reader));
         tally
     }
 
     /// Live readers' names and positions, in the order in which they were made.
     pub(crate) fn cursors(&self) -> Vec<u64> {
         let readers = self.readers.lock();
-        readers.live.values().map(|reader| reader.position.load(Ordering::Relaxed)).collect()
+        readers.live.iter().map(|reader| reader.position.load(Ordering::Relaxed)).collect()
     }
 
     pub(crate) fn len(&self) -> Option<u64> {
@@ -195,7 +195,7 @@ impl SessionShared {
     fn end_waits(&self) {
         let readers: Vec<_> = {
             let readers = self.readers.lock();
-            readers.live.values().chain(readers.waits.values()).cloned().collect()
+            readers.live.iter().chain(readers.waits.iter()).cloned().collect()
         };
         for reader in readers {
             reader.nudge();

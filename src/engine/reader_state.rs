@@ -5,7 +5,7 @@
 
 use crate::ids::ReaderId;
 use crate::storage::Nudger;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, fence};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, fence};
 
 /// What others may see and set of a reader.
 #[derive(Debug)]
@@ -30,6 +30,29 @@ pub(crate) struct ReaderState {
     ordered: AtomicBool,
     orders: Mutex<Orders>,
     nudger: Nudger,
+}
+
+/// Some readers, in the order of their names. Mostly one or two, for which a map would keep the room of eleven.
+#[derive(Debug, Default)]
+pub(crate) struct ReaderList(Vec<Arc<ReaderState>>);
+
+impl ReaderList {
+    /// One more.
+    pub(crate) fn insert(&mut self, reader: Arc<ReaderState>) {
+        let at = self.0.partition_point(|other| other.id < reader.id);
+        self.0.insert(at, reader);
+    }
+
+    /// No longer that one; whether it was there.
+    pub(crate) fn remove(&mut self, reader: ReaderId) -> bool {
+        let found = self.0.binary_search_by_key(&reader, |other| other.id);
+        found.map(|at| self.0.remove(at)).is_ok()
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<ReaderState>> {
+        self.0.iter()
+    }
 }
 
 /// What a handle asked of the reader.

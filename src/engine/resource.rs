@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 
 use crate::assets::{Along, AssetKey};
 use crate::byte_range::ByteRange;
-use crate::engine::reader_state::ReaderState;
+use crate::engine::reader_state::{ReaderList, ReaderState};
 use crate::error::Error;
 use crate::events::EventHub;
 use crate::ids::{FetchId, OriginId, ReaderId, ResourceId};
@@ -89,7 +89,7 @@ pub(crate) struct Resource {
     /// Whether the disk takes it.
     storing: AtomicBool,
     /// The readers of all its sessions.
-    readers: Mutex<BTreeMap<ReaderId, Arc<ReaderState>>>,
+    readers: Mutex<ReaderList>,
     /// The origin that its requests count against.
     pub(crate) origin: OriginId,
     /// Bytes, coverage and waiters.
@@ -156,12 +156,12 @@ impl Resource {
 
     /// From now on `reader` is one of its readers.
     pub(crate) fn add_reader(&self, reader: Arc<ReaderState>) {
-        self.readers.lock().insert(reader.id, reader);
+        self.readers.lock().insert(reader);
     }
 
     /// It no longer is.
     pub(crate) fn remove_reader(&self, reader: ReaderId) {
-        self.readers.lock().remove(&reader);
+        self.readers.lock().remove(reader);
     }
 
     /// That fetch runs no more.
@@ -177,7 +177,7 @@ impl Resource {
     /// Where its readers are.
     pub(crate) fn positions(&self) -> Vec<u64> {
         let readers = self.readers.lock();
-        readers.values().map(|reader| reader.position.load(Ordering::Relaxed)).collect()
+        readers.iter().map(|reader| reader.position.load(Ordering::Relaxed)).collect()
     }
 
     /// Where requests go now; `None` for a local file.

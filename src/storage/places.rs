@@ -101,8 +101,8 @@ impl Place {
 pub(crate) struct Places {
     /// Number of the next place.
     next: u64,
-    /// The places.
-    table: BTreeMap<PlaceKey, Place>,
+    /// The places. Boxed: a node of the map has room for eleven, and mostly there is one.
+    table: BTreeMap<PlaceKey, Box<Place>>,
 }
 
 impl Places {
@@ -110,35 +110,35 @@ impl Places {
     pub(crate) fn enter(&mut self, reader: ReaderId) -> PlaceKey {
         let key = PlaceKey { reader, number: self.next };
         self.next += 1;
-        self.table.insert(key, Place::default());
+        self.table.insert(key, Box::default());
         key
     }
 
     /// The place is given up; it comes back to be dropped outside the lock.
-    pub(crate) fn leave(&mut self, key: PlaceKey) -> Option<Place> {
+    pub(crate) fn leave(&mut self, key: PlaceKey) -> Option<Box<Place>> {
         self.table.remove(&key)
     }
 
     /// The place of that name.
     pub(crate) fn at(&mut self, key: PlaceKey) -> Option<&mut Place> {
-        self.table.get_mut(&key)
+        self.table.get_mut(&key).map(Box::as_mut)
     }
 
     /// The same, to look at.
     pub(crate) fn peek(&self, key: PlaceKey) -> Option<&Place> {
-        self.table.get(&key)
+        self.table.get(&key).map(Box::as_ref)
     }
 
     /// All places.
     pub(crate) fn all(&mut self) -> impl Iterator<Item = &mut Place> {
-        self.table.values_mut()
+        self.table.values_mut().map(Box::as_mut)
     }
 
     /// The places of one reader.
     pub(crate) fn of(&mut self, reader: ReaderId) -> impl Iterator<Item = &mut Place> {
         let first = PlaceKey { reader, number: 0 };
         let last = PlaceKey { reader, number: u64::MAX };
-        self.table.range_mut(first..=last).map(|(_, place)| place)
+        self.table.range_mut(first..=last).map(|(_, place)| &mut **place)
     }
 
     /// Takes out the wakers of those waits that `has_ended`.

@@ -165,3 +165,59 @@ impl Blob for Arc<RestingFile> {
         platform::allocated(&self.open()?.metadata()?)
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::storage::disk::system;
+    use crate::sync::counted;
+
+    /// A file that may be closed, with bytes in it. `None` where the system does not tell files apart well enough.
+    fn scene() -> Option<(tempfile::TempDir, PathBuf, Arc<RestingFile>)> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("data");
+        let file = system().open(&path).expect("made");
+        let file = Arc::new(RestingFile::new(system(), &path, file));
+        assert_eq!(file.write_at(0, b"right").expect("written"), 5);
+        file.id.is_some().then_some((dir, path, file))
+    }
+
+    fn is_closed(file: &RestingFile) -> bool {
+        file.open.lock().is_none()
+    }
+
+    #[test]
+    fn s1_a_file_is_closed_once_it_is_not_used_and_opened_for_the_next_hit() {
+        let Some((_dir, path, file)) = scene() else { return };
+        assert!(!file.rest(), "it was written");
+        let (mut grip, mut buf) = (Grip::default(), [0; 5]);
+        file.read_with(&mut grip, 0, &mut buf).expect("read");
+        assert!(!file.rest() && !is_closed(&file), "it was read");
+        let before = counted();
+        file.read_with(&mut grip, 0, &mut buf).expect("read");
+        assert_eq!(counted(), before, "a hit looks for nothing");
+        assert!(!file.rest() && file.rest() && is_closed(&file));
+        assert!(grip.file().is_none(), "a reader keeps nothing open");
+        assert!(file.is_at(&path));
+        file.read_with(&mut grip, 0, &mut buf).expect("opened again");
+        assert_eq!(&buf, b"right");
+        assert!(!is_closed(&file) && grip.file().is_some());
+    }
+
+    #[test]
+    fn s2_another_file_under_its_name_is_not_taken_for_it() {
+        let Some((_dir, path, file)) = scene() else { return };
+        assert!(!file.rest() && file.rest());
+        std::fs::rename(&path, path.with_extension("old")).expect("renamed");
+        let missing = file.read_at(0, &mut [0; 5]).expect_err("it is gone");
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        assert!(!path.exists(), "none is made in its place");
+        std::fs::write(&path, b"wrong").expect("written");
+        assert!(!file.is_at(&path));
+        file.read_at(0, &mut [0; 5]).expect_err("it is another one");
+        file.write_at(0, b"x").expect_err("it is another one");
+        assert_eq!(std::fs::read(&path).expect("read"), b"wrong");
+        std::fs::rename(path.with_extension("old"), &path).expect("renamed");
+        file.read_at(0, &mut [0; 5]).expect("it is back");
+    }
+}

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::config::Config;
+use crate::engine::gather::Go;
 use crate::engine::testing::Bench;
 
 const KIB: usize = 1 << 10;
@@ -41,7 +42,7 @@ pub(super) fn fetch() -> (Bench, Fetch) {
 fn passes(fetch: &mut Fetch, offset: u64, len: usize) -> bool {
     fetch.received = Gathered::default();
     fetch.received.push(Instant::now(), offset, Bytes::from(vec![0; len]));
-    matches!(fetch.hand_over().now_or_never(), Some(Ok(())))
+    matches!(fetch.hand_over(Go::All).now_or_never(), Some(Ok(())))
 }
 
 /// D3: received bytes that the disk has not taken are bounded, and wait without a place to grow in.
@@ -79,7 +80,7 @@ fn p6_a_chunk_that_waits_for_the_disk_outlives_its_fetch() {
     drop(bench.jobs.try_recv());
     assert!((&mut kept).now_or_never().is_some());
     let Ok(Job::Write(write)) = bench.jobs.try_recv() else { panic!("the chunk is lost") };
-    assert_eq!((write.offset, write.bytes.len()), (1 << 18, 16 * KIB));
+    assert_eq!((write.offset, write.pieces.concat().len()), (1 << 18, 16 * KIB));
     assert!(bench.jobs.try_recv().is_err(), "once");
 }
 

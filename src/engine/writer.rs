@@ -115,7 +115,8 @@ pub(crate) struct Write {
     /// Generation of the resource that the bytes belong to.
     pub(crate) generation: u64,
     pub(crate) offset: u64,
-    pub(crate) bytes: Bytes,
+    /// In order, without a gap.
+    pub(crate) pieces: Vec<Bytes>,
     /// Their share of the write budget, given back when the scheduler has heard that they are written.
     pub(crate) permit: OwnedSemaphorePermit,
 }
@@ -158,6 +159,11 @@ impl Kept {
             tracing::warn!(%error, "the last barrier of an asset failed; unproven bytes will be fetched again");
         }
     }
+}
+
+/// How many bytes `pieces` have together.
+fn len_of(pieces: &[Bytes]) -> u64 {
+    pieces.iter().map(|piece| piece.len() as u64).sum()
 }
 
 /// See the module.
@@ -274,12 +280,12 @@ impl Writer {
     }
 
     fn write(&mut self, write: Write) {
-        let Write { fetch, resource, generation, offset, bytes, permit } = write;
-        let len = bytes.len() as u64;
+        let Write { fetch, resource, generation, offset, pieces, permit } = write;
+        let len = len_of(&pieces);
         let counters = &resource.counters;
         counters.bytes_fetched.fetch_add(len, Ordering::Relaxed);
         let landed =
-            match self.store(&resource, fetch, generation, offset, &bytes, &mut Some(permit)) {
+            match self.store(&resource, fetch, generation, offset, &pieces, &mut Some(permit)) {
                 Ok(landed) => landed,
                 Err(error) => {
                     let error = Error::from(error);
@@ -299,10 +305,10 @@ impl Writer {
         fetch: FetchId,
         generation: u64,
         offset: u64,
-        bytes: &Bytes,
+        pieces: &[Bytes],
         share: &mut Option<OwnedSemaphorePermit>,
     ) -> Result<Landed, StorageError> {
-        let (shared, len) = (self.shared.clone(), bytes.len() as u64);
+        let (shared, len) = (self.shared.clone(), len_of(pieces));
         let range = ByteRange::at(offset, len);
         let cut = self.kept.get(&resource.id).is_some_and(|kept| kept.is_cutting(range));
         // The scheduler hears of the bytes before the reader that waits for them: that one soon asks for what
@@ -314,11 +320,14 @@ impl Writer {
             }
         };
         if !self.kept.get(&resource.id).is_some_and(|kept| kept.is_holding()) {
-            match resource.bytes.write_telling(generation, offset, bytes, &mut tell) {
+            match resource.bytes.write_telling(generation, offset, pieces, &mut tell) {
                 Ok(landed) => {
                     if landed.withdrawn < len {
-                        let now = shared.clock.now();
-                        self.record(resource.id, fetch, offset, bytes, now);
+                        let (now, mut at) = (shared.clock.now(), offset);
+                        for bytes in pieces {
+                            self.record(resource.id, fetch, at, bytes, now);
+                            at += bytes.len() as u64;
+                        }
                     }
                     return Ok(landed);
                 }
@@ -330,14 +339,7 @@ impl Writer {
                 },
             }
         }
-        match resource.bytes.hold_telling(generation, offset, bytes, &mut tell) {
-            Ok(landed) => {
-                self.give_up_held(resource.id);
-                self.bound_held(resource);
-                Ok(landed)
-            }
-            Err(WriteError::Misplaced(error) | WriteError::Disk(error)) => Err(error),
-        }
+        self.hold(resource, fetch, generation, offset, pieces, share)
     }
 
     fn begin(&mut self, resource: &Arc<Resource>, generation: Generation) {

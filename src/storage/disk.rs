@@ -9,7 +9,7 @@
 
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::Path;
 
 use crate::byte_range::ByteRange;
@@ -65,6 +65,18 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync + 'static {
         platform::write_at(file, offset, bytes)
     }
 
+    /// Writes at most all bytes of `pieces`, one after the other, from `offset` on, and tells how many. By
+    /// [`write_at`](Self::write_at) here, so that whoever has another one of that sees these bytes too.
+    fn write_vectored_at(
+        &self,
+        file: &File,
+        offset: u64,
+        pieces: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        let first = pieces.iter().find(|piece| !piece.is_empty());
+        first.map_or(Ok(0), |piece| self.write_at(file, offset, piece))
+    }
+
     /// Cuts the file, or lets it grow by zeros.
     fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
         file.set_len(len)
@@ -108,7 +120,16 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct System;
 
-impl Disk for System {}
+impl Disk for System {
+    fn write_vectored_at(
+        &self,
+        file: &File,
+        offset: u64,
+        pieces: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        platform::write_vectored_at(file, offset, pieces)
+    }
+}
 
 /// A handle of [`System`].
 pub(crate) fn system() -> Arc<dyn Disk> {

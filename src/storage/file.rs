@@ -4,7 +4,7 @@
 //! be closed; that belongs to whoever keeps the record of what is durable (`assets`).
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 
 use crate::byte_range::ByteRange;
@@ -33,6 +33,10 @@ impl Blob for FileBlob {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         System.write_at(&self.0, offset, bytes)
+    }
+
+    fn write_vectored_at(&self, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        System.write_vectored_at(&self.0, offset, pieces)
     }
 
     fn discard(&self, range: ByteRange) -> io::Result<()> {
@@ -155,6 +159,11 @@ impl Blob for Arc<RestingFile> {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         self.note_use();
         self.disk.write_at(&*self.open()?, offset, bytes)
+    }
+
+    fn write_vectored_at(&self, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.note_use();
+        self.disk.write_vectored_at(&*self.open()?, offset, pieces)
     }
 
     fn discard(&self, range: ByteRange) -> io::Result<()> {

@@ -52,7 +52,7 @@ pub(crate) struct Begun {
 }
 
 /// What a write has done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Landed {
     /// How many bytes are covered now and were not before.
     pub(crate) new: u64,

@@ -6,7 +6,7 @@
 //! volume allocate what lies between, but what is read is the same.
 
 use std::fs::{File, Metadata};
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -34,6 +34,27 @@ pub(crate) fn write_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<usi
 #[cfg(windows)]
 pub(crate) fn write_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_write(file, bytes, offset)
+}
+
+/// Writes at most all bytes of `pieces`, one after the other, from `offset` on, and tells how many.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn write_vectored_at(
+    file: &File,
+    offset: u64,
+    pieces: &[IoSlice<'_>],
+) -> io::Result<usize> {
+    Ok(rustix::io::pwritev(file, pieces, offset)?)
+}
+
+/// Writes at most all bytes of the first of `pieces` that has any at `offset`, and tells how many.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn write_vectored_at(
+    file: &File,
+    offset: u64,
+    pieces: &[IoSlice<'_>],
+) -> io::Result<usize> {
+    let first = pieces.iter().find(|piece| !piece.is_empty());
+    first.map_or(Ok(0), |piece| write_at(file, offset, piece))
 }
 
 /// Whether both are of one file.

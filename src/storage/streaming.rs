@@ -71,12 +71,12 @@ impl StreamingResource {
         offset: u64,
         bytes: &[u8],
     ) -> Result<Landed, StorageError> {
-        self.write_telling(generation, offset, bytes, |_| ()).map_err(|error| match error {
+        self.write_telling(generation, offset, &[bytes], |_| ()).map_err(|error| match error {
             WriteError::Misplaced(error) | WriteError::Disk(error) => error,
         })
     }
 
-    /// Writes `bytes` of `generation` at `offset`, then covers them, then calls `first`, then wakes who waited
+    /// Writes the bytes of `pieces`, one after the other, of `generation` from `offset` on, then covers them, then calls `first`, then wakes who waited
     /// for them: so `first` knows of the bytes before anybody asks for what follows.
     ///
     /// Any thread, any order, overlaps allowed: writing the same bytes again changes nothing. Blocks
@@ -89,11 +89,11 @@ impl StreamingResource {
         &self,
         generation: u64,
         offset: u64,
-        bytes: &[u8],
+        pieces: &[impl AsRef<[u8]>],
         first: impl FnOnce(&Landed),
     ) -> Result<Landed, WriteError> {
-        self.land(generation, offset, bytes.len(), first, |range| {
-            self.backend.write_all_at(offset, bytes)?;
+        self.land(generation, offset, total(pieces), first, |range| {
+            self.backend.write_pieces_at(offset, pieces)?;
             // What was held there is older, or the same.
             self.held.remove(range);
             Ok(())
@@ -411,6 +411,11 @@ impl Drop for Cut {
             self.resource.gate.end_cut(ticket);
         }
     }
+}
+
+/// How many bytes `pieces` have together.
+fn total(pieces: &[impl AsRef<[u8]>]) -> usize {
+    pieces.iter().map(|piece| piece.as_ref().len()).sum()
 }
 
 /// What a write of `len` bytes at `offset` covers; an error if it leaves the offsets there are.

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Fetch, failure_of, fatal};
 use crate::engine::end_check;
+use crate::engine::gather::Go;
 use crate::engine::stop::Stop;
 use crate::engine::writer::{Job, Write};
 use crate::error::Error;
@@ -52,16 +53,11 @@ impl Fetch {
     /// Receives the bytes from `at` on, `end` being where the answer ends, and tells where they ended.
     async fn take_in(&mut self, body: &mut Body, mut at: u64, end: u64) -> Result<u64, Failure> {
         while let Some(bytes) = self.receive(body).await? {
-            let len = bytes.len();
-            self.received_bytes += len as u64;
-            if self.received.is_apart_from(len) {
-                self.hand_over().await?;
-            }
-            let all_to_go = self.received.push(Instant::now(), at, bytes);
-            at += len as u64;
-            if all_to_go || at >= end {
-                self.hand_over().await?;
-            }
+            let len = bytes.len() as u64;
+            self.received_bytes += len;
+            let go = self.received.push(Instant::now(), at, bytes);
+            at += len;
+            self.hand_over(if at >= end { Go::All } else { go }).await?;
         }
         Ok(at)
     }
@@ -72,7 +68,7 @@ impl Fetch {
         loop {
             let pace = *self.pace.borrow_and_update();
             if pace.paused || self.received.has(pace.awaited) {
-                self.hand_over().await?;
+                self.hand_over(Go::All).await?;
             }
             if self.pace.wait_for(|pace| !pace.paused).await.is_err() {
                 // The driver is gone, and with it everybody who could want the bytes.
@@ -90,19 +86,19 @@ impl Fetch {
                 }
             };
             let Some(chunk) = chunk else {
-                self.hand_over().await?;
+                self.hand_over(self.received.go_when_due()).await?;
                 continue;
             };
             if !matches!(chunk, Ok(Some(_))) {
-                self.hand_over().await?;
+                self.hand_over(Go::All).await?;
             }
             return chunk.map_err(|fault| failure_of(fault.after(self.order.attempt)));
         }
     }
 
-    /// Hands what was received to the writer, once the budget has room for it. Cancel safe.
-    pub(super) async fn hand_over(&mut self) -> Result<(), Failure> {
-        let len = self.received.len() as u64;
+    /// Hands what is to go of what was received to the writer, once the budget has room for it. Cancel safe.
+    pub(super) async fn hand_over(&mut self, go: Go) -> Result<(), Failure> {
+        let len = self.received.part(go) as u64;
         if len == 0 {
             return Ok(());
         }
@@ -110,17 +106,17 @@ impl Fetch {
         let cost = u32::try_from(len.min(budget)).unwrap_or(u32::MAX);
         let permit = self.shared.write_budget.clone().acquire_many_owned(cost).await;
         let permit = permit.map_err(|_| fatal(Error::Cancelled))?;
-        let Some((offset, bytes)) = self.received.take(Instant::now()) else { return Ok(()) };
+        let Some((offset, pieces)) = self.received.take(Instant::now(), go) else { return Ok(()) };
         let resource = self.resource.clone();
         let (fetch, generation) = (self.order.fetch, self.generation);
-        self.queue(Job::Write(Write { fetch, resource, generation, offset, bytes, permit }))
+        self.queue(Job::Write(Write { fetch, resource, generation, offset, pieces, permit }))
     }
 
     /// After a stop: waits for room for what was received, if it is still of use. The body went with the
     /// transfer, so nothing more arrives meanwhile; the fetch keeps its slot, which bounds how many wait here.
     pub(super) async fn keep(&mut self, stop: &Stop) {
         // A failure means that the writer is gone.
-        let _ = stop.all.run_until_cancelled(self.hand_over()).await;
+        let _ = stop.all.run_until_cancelled(self.hand_over(Go::All)).await;
     }
 }
 

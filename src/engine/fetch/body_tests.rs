@@ -39,7 +39,10 @@ impl Scene {
     fn written(&self) -> Vec<(u64, usize)> {
         let jobs = self.bench.jobs.try_iter();
         jobs.map(|job| match job {
-            Job::Write(write) => (write.offset / PACKET as u64 - FIRST, write.bytes.len() / PACKET),
+            Job::Write(write) => {
+                let len: usize = write.pieces.iter().map(Bytes::len).sum();
+                (write.offset / PACKET as u64 - FIRST, len / PACKET)
+            }
             _ => panic!("bytes alone"),
         })
         .collect()
@@ -103,13 +106,40 @@ fn e4_packets_that_nobody_waits_for_go_together() {
 fn e4_a_byte_that_is_here_goes_when_somebody_comes_to_wait_for_it() {
     on_a_standing_clock(async |scene| {
         // Much at once: what follows is looked for as it comes.
-        scene.packets.unbounded_send(Bytes::from(vec![1; 46 * PACKET])).unwrap();
+        scene.send(40).await;
+        assert_eq!(scene.written(), []);
+        advance(Duration::from_millis(6)).await;
         settle().await;
-        assert_eq!(scene.written(), [(0, 46)]);
+        assert_eq!(scene.written(), [(0, 40)]);
         scene.send(3).await;
         assert_eq!(scene.written(), []);
-        scene.wait_for(47).await;
-        assert_eq!(scene.written(), [(46, 3)]);
+        scene.wait_for(41).await;
+        assert_eq!(scene.written(), [(40, 3)]);
+    });
+}
+
+#[test]
+fn e4_much_waits_a_millisecond_and_goes_up_to_a_round_offset() {
+    on_a_standing_clock(async |scene| {
+        scene.send(40).await;
+        advance(Duration::from_millis(6)).await;
+        settle().await;
+        assert_eq!(scene.written(), [(0, 40)]);
+        scene.send(100).await;
+        assert_eq!(scene.written(), [], "more may come");
+        advance(Duration::from_millis(2)).await;
+        settle().await;
+        let end = (FIRST + 140) * PACKET as u64;
+        let Ok(Job::Write(write)) = scene.bench.jobs.try_recv() else { panic!("much is here") };
+        let round = write.offset + write.pieces.concat().len() as u64;
+        assert_eq!((write.offset, round), ((FIRST + 40) * PACKET as u64, end - end % (64 << 10)));
+        // With its share of the budget.
+        drop(write);
+        assert!(scene.bench.jobs.try_recv().is_err(), "the rest waits as if it had just come");
+        advance(Duration::from_millis(6)).await;
+        settle().await;
+        let Ok(Job::Write(write)) = scene.bench.jobs.try_recv() else { panic!("it was due") };
+        assert_eq!((write.offset, round + write.pieces.concat().len() as u64), (round, end));
     });
 }
 

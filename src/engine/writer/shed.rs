@@ -214,6 +214,7 @@ mod tests {
     /// Bytes come, as from a fetch of that number; how many of them do not count.
     fn comes(writer: &mut Writer, resource: &Arc<Resource>, fetch: u64, bytes: ByteRange) -> u64 {
         let text: Bytes = (bytes.start..bytes.end).map(|at| (at >> 9) as u8 | 1).collect();
+        let text = [text];
         writer.store(resource, FetchId(fetch), 0, bytes.start, &text, &mut None).unwrap().withdrawn
     }
 
@@ -263,9 +264,9 @@ mod tests {
         let budget = bench.shared.write_budget.clone();
         let all = budget.available_permits();
         let permit = budget.clone().try_acquire_many_owned(1000).unwrap();
-        let (fetch, bytes) = (FetchId(1), vec![7; 1000].into());
+        let (fetch, pieces) = (FetchId(1), vec![vec![7; 1000].into()]);
         let (resource, generation, offset) = (resource.clone(), 0, 0);
-        writer.handle(Job::Write(Write { fetch, resource, generation, offset, bytes, permit }));
+        writer.handle(Job::Write(Write { fetch, resource, generation, offset, pieces, permit }));
         assert_eq!(budget.available_permits(), all - 1000);
         drop(bench.driver);
         assert_eq!(budget.available_permits(), all, "nor for ever");
@@ -282,7 +283,7 @@ mod tests {
         });
         let generation = Generation::default();
         writer.handle(Job::BeginGeneration { resource: resource.clone(), generation });
-        let text: Bytes = vec![7; 1 << 20].into();
+        let text = [vec![7; 1 << 20].into()];
         writer.store(&resource, FetchId(2), 1, 0, &text, &mut None).unwrap();
         synced(&mut writer, &resource, barrier);
         let covered = resource.bytes.covered();

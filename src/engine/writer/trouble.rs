@@ -5,13 +5,18 @@
 //! when it goes on.
 
 use super::{Kept, Room, Writer};
+use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::byte_range::ByteRange;
 use crate::engine::resource::Resource;
-use crate::engine::shared::Shared;
+use crate::engine::shared::{Command, Shared};
 use crate::error::{Error, StorageError};
 use crate::events::SessionEvent;
 use crate::ids::{FetchId, ResourceId};
 use crate::sched::{Confined, Event};
+use crate::storage::{Landed, WriteError};
+use crate::sync::Arc;
 use crate::time::Micros;
 
 /// The pause between two tries grows to so many times the first one.
@@ -210,6 +215,43 @@ impl Writer {
         for range in gone {
             self.shared.sched(Event::Shrunk { resource: resource.id, range });
         }
+    }
+
+    /// Holds in memory what the disk does not take, piece by piece, so that no more than the window and one piece is held. The
+    /// scheduler is told of each, and given their `share` with the last.
+    pub(super) fn hold(
+        &mut self,
+        resource: &Arc<Resource>,
+        fetch: FetchId,
+        generation: u64,
+        offset: u64,
+        pieces: &[Bytes],
+        share: &mut Option<OwnedSemaphorePermit>,
+    ) -> Result<Landed, StorageError> {
+        let (mut all, mut at) = (Landed::default(), offset);
+        for (nth, piece) in pieces.iter().enumerate() {
+            let range = ByteRange::at(at, piece.len() as u64);
+            let cut = self.kept.get(&resource.id).is_some_and(|kept| kept.is_cutting(range));
+            let is_last = nth + 1 == pieces.len();
+            let tell = |landed: &Landed| {
+                if landed.withdrawn < range.len() || cut {
+                    let share = share.take_if(|_| is_last);
+                    let _ = self.shared.command(Command::Written { fetch, range, share });
+                }
+            };
+            match resource.bytes.hold_telling(generation, at, piece, tell) {
+                Ok(landed) => {
+                    all.new += landed.new;
+                    all.withdrawn += landed.withdrawn;
+                    all.complete = landed.complete;
+                }
+                Err(WriteError::Misplaced(error) | WriteError::Disk(error)) => return Err(error),
+            }
+            self.give_up_held(resource.id);
+            self.bound_held(resource);
+            at = range.end;
+        }
+        Ok(all)
     }
 
     /// Stored bytes could not be read back; nobody is given them any more.

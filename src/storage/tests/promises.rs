@@ -66,7 +66,7 @@ fn p6_the_writer_hears_of_the_bytes_before_the_reader_is_woken() {
         assert_eq!((landed.new, reader.wakes()), (10, 0));
         assert!(!is_missing(&resource, 5), "it is there already");
     };
-    resource.write_telling(0, 0, &bytes_of(0, range(0, 10)), told).expect("memory takes it");
+    resource.write_telling(0, 0, &[bytes_of(0, range(0, 10))], told).expect("memory takes it");
     assert_eq!(reader.wakes(), 1);
 }
 

@@ -193,7 +193,7 @@ mod tests {
             let call = self.calls.fetch_add(1, Ordering::Relaxed);
             match call {
                 _ if call >= self.full_after => return Err(io::ErrorKind::StorageFull.into()),
-                _ if call % 3 == 0 => return Err(io::ErrorKind::Interrupted.into()),
+                _ if call.is_multiple_of(3) => return Err(io::ErrorKind::Interrupted.into()),
                 _ => {}
             }
             let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();

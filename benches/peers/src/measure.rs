@@ -5,12 +5,26 @@ use std::fs;
 /// Ticks of `/proc/self/stat` per second; fixed in the kernel's interface.
 const TICKS: f64 = 100.0;
 
-/// Seconds of processor time this process has used, all threads, user and system, and programs that it ran.
+/// Seconds of processor time this process has used, all threads, user and system, to the nanosecond; and programs that it
+/// ran, to the tick.
 pub(crate) fn cpu_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The name before may hold spaces and brackets; the last bracket ends it.
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    fields.skip(11).take(4).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
+    let programs =
+        fields.skip(13).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>();
+    own_cpu_seconds() + programs / TICKS
+}
+
+#[cfg(target_os = "linux")]
+fn own_cpu_seconds() -> f64 {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    used.tv_sec as f64 + used.tv_nsec as f64 / 1e9
+}
+
+#[cfg(not(target_os = "linux"))]
+fn own_cpu_seconds() -> f64 {
+    0.0
 }
 
 /// Seconds of processor time this thread has used.

@@ -202,7 +202,8 @@ impl Scheduler {
                 false => Turn::Wait,
             };
         }
-        if let Some(at) = self.aside_until(origin, segment) {
+        let aside = self.aside_until(origin, segment);
+        if let Some(at) = aside.or_else(|| self.rests_until(origin, segment)) {
             return Turn::Spent(at);
         }
         // One slot is kept for blocked reads where there are two.

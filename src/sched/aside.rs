@@ -37,7 +37,7 @@ impl Scheduler {
 }
 
 /// How long what is stored in front of `reader` lasts, if that is known. One that reads in turns may need something else.
-fn lasts(resource: &Resource, reader: ReaderId, now: Micros) -> Option<Micros> {
+pub(super) fn lasts(resource: &Resource, reader: ReaderId, now: Micros) -> Option<Micros> {
     let cursor = resource.cursors.one(reader)?;
     let rate = resource.rate(cursor).filter(|_| cursor.runs.in_use().next().is_none())?;
     let ahead = ByteRange::new(cursor.position, resource.map.end());
@@ -46,7 +46,7 @@ fn lasts(resource: &Resource, reader: ReaderId, now: Micros) -> Option<Micros> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::config::Tunables;
     use crate::ids::{FetchId, ResourceId};
@@ -55,20 +55,20 @@ mod tests {
     use crate::sched::runs::Run;
     use crate::sched::window::{Consumption, Stream};
 
-    const FILM: ResourceId = ResourceId(1);
+    pub(in crate::sched) const FILM: ResourceId = ResourceId(1);
     const OTHER: ResourceId = ResourceId(2);
-    const HOST: OriginId = OriginId(1);
+    pub(in crate::sched) const HOST: OriginId = OriginId(1);
     const MINE: ReaderId = ReaderId(1);
     const MIB: u64 = 1 << 20;
     /// Where the reader is, and when it was there.
     const AT: u64 = 7000;
-    const TOLD: Micros = Micros::from_millis(10_000);
+    pub(in crate::sched) const TOLD: Micros = Micros::from_millis(10_000);
     /// A new connection costs 240 ms before anything is known, 160 of them before its request. Of 200 kB in a round trip
     /// of 80 ms the first flight is less than a thirteenth: three doublings. Twice that is 1280 ms.
     const NEEDED: Micros = Micros::from_millis(1500 + 1280);
 
     /// A film of 1 MB/s whose reader has `hand` bytes in front of it, and a fetch of another resource.
-    fn film(hand: u64) -> Scheduler {
+    pub(in crate::sched) fn film(hand: u64) -> Scheduler {
         let mut scheduler = Scheduler::new(Tunables::default(), 2, 1);
         for resource in [FILM, OTHER] {
             let covered = vec![ByteRange::new(0, AT + hand)];
@@ -88,12 +88,12 @@ mod tests {
         scheduler
     }
 
-    fn cursor(scheduler: &mut Scheduler) -> &mut Cursor {
+    pub(in crate::sched) fn cursor(scheduler: &mut Scheduler) -> &mut Cursor {
         let film = scheduler.resources.get_mut(&FILM).expect("it is open");
         film.cursors.one_mut(MINE).expect("it was opened")
     }
 
-    fn segment() -> Segment {
+    pub(in crate::sched) fn segment() -> Segment {
         let (range, class, reader) = (ByteRange::at(50 * MIB, MIB), Class::Near, Some(MINE));
         Segment { resource: FILM, range, class, deadline: Micros(0), reader }
     }
@@ -109,7 +109,7 @@ mod tests {
         until(&scheduler)
     }
 
-    fn other(scheduler: &mut Scheduler) -> &mut Fetch {
+    pub(in crate::sched) fn other(scheduler: &mut Scheduler) -> &mut Fetch {
         scheduler.fetches.one_mut(FetchId(900)).expect("it runs")
     }
 

@@ -29,7 +29,7 @@ const RAMP: Micros = Micros::from_millis(500);
 /// Bytes that a new or idle connection sends at once: ten packets.
 pub(crate) const FIRST_FLIGHT: u64 = 14 << 10;
 /// A sender takes an ack for overdue, or itself for idle, so long after a round trip.
-const SENDER_TIMEOUT: Micros = Micros::from_millis(200);
+pub(super) const SENDER_TIMEOUT: Micros = Micros::from_millis(200);
 
 /// Bytes per second over the time in which bytes were coming.
 #[derive(Debug, Clone, Default)]

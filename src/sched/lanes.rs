@@ -82,6 +82,11 @@ impl Origin {
         idle
     }
 
+    /// Since when no connection was busy that can be used again: of several the last.
+    pub(super) fn rested_since(&self, running: Running<'_>) -> Option<Micros> {
+        self.idle(running).pop().map(|(since, _)| since)
+    }
+
     /// The bulk lanes take turns: first those over which nothing runs, and of these the ones with a connection.
     fn bulk_lane(&mut self, running: Running<'_>, bulk_lanes: u8) -> Lane {
         let place = |n: u8| (n, Lane::Bulk(self.next_bulk.wrapping_add(n) % bulk_lanes));

@@ -16,6 +16,7 @@
 //! | `admit` | what may start now |
 //! | `crowd` | how much a blocked read gets at once where more of them wait than are served |
 //! | `aside` | which read-ahead can wait while others need the link |
+//! | `pace` | which read-ahead comes with rests, so that a seek finds the link free |
 //! | `spare` | which connections are made before they are needed |
 //! | `lanes` | over which connections |
 //! | `budget` | how often speculation may ask |
@@ -52,6 +53,7 @@ mod on_reader;
 mod on_resource;
 mod on_tick;
 mod overtake;
+mod pace;
 mod plan;
 mod priority;
 mod queue;

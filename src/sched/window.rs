@@ -124,6 +124,11 @@ impl Stream {
         position >= self.start.saturating_add(looked_at)
     }
 
+    /// Whether a far seek has led here within `time`.
+    pub(crate) fn is_after_seek(&self, now: Micros, time: Micros) -> bool {
+        self.far && now.since(self.since) <= time
+    }
+
     /// The reader went to `at`, past bytes that it cannot have read.
     pub(crate) fn jumped(&mut self, at: u64) {
         if !self.confirmed {

@@ -75,6 +75,22 @@ impl Player {
         sim.read(self.reader);
     }
 
+    /// Takes `buffer` bytes as fast as they come and then plays at `rate`, for `time` in all.
+    #[cfg(test)]
+    pub(crate) fn fill<P: Policy>(
+        &mut self,
+        sim: &mut Sim<P>,
+        buffer: u64,
+        time: Micros,
+        rate: u64,
+    ) {
+        let (start, mut got) = (sim.now(), 0);
+        while got < buffer && sim.now().since(start) < time {
+            got += sim.take(self.reader, PIECE);
+        }
+        self.play(sim, time.since(sim.now().since(start)), rate, Stalled::GoesOn);
+    }
+
     /// Plays on for `time` at `rate` bytes per second, or as fast as it can at 0.
     pub(crate) fn play<P: Policy>(
         &mut self,

@@ -16,6 +16,7 @@ mod lengths;
 mod many;
 mod one_body;
 mod overtaking;
+mod pacing;
 mod patience;
 mod playing;
 mod random;

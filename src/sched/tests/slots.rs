@@ -222,6 +222,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("on_resource", include_str!("../on_resource.rs")),
     ("on_tick", include_str!("../on_tick.rs")),
     ("overtake", include_str!("../overtake.rs")),
+    ("pace", include_str!("../pace.rs")),
     ("plan", include_str!("../plan.rs")),
     ("priority", include_str!("../priority.rs")),
     ("queue", include_str!("../queue.rs")),

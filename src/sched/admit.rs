@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::HedgingConfig;
+use crate::config::{FetchConfig, HedgingConfig};
 use crate::connection::ConnectionUse;
 use crate::ids::{FetchId, Lane, OriginId, ReaderId, ResourceId};
 use crate::sched::Scheduler;
@@ -135,6 +135,11 @@ impl Origin {
     }
 }
 
+/// How many requests at once read ahead: one slot is kept for blocked reads where there are two.
+pub(crate) fn slots_ahead(config: &FetchConfig) -> u32 {
+    if config.max_fetches >= 2 { config.max_fetches - 1 } else { config.max_fetches }
+}
+
 /// What becomes of the most urgent segment of an origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
@@ -206,8 +211,7 @@ impl Scheduler {
         if let Some(at) = aside.or_else(|| self.rests_until(origin, segment)) {
             return Turn::Spent(at);
         }
-        // One slot is kept for blocked reads where there are two.
-        let slots = if slots >= 2 { slots - 1 } else { slots };
+        let slots = slots_ahead(&self.tunables.fetch);
         let flying = self.fetches.speculative_bytes();
         let fits = flying == 0
             || flying.saturating_add(segment.range.len()) <= self.tunables.fetch.speculation_budget;
@@ -298,6 +302,9 @@ impl Scheduler {
         let lane = match rival.and_then(|rival| self.fetches.one(rival)) {
             Some(rival) => origin.other_lane(rival.lane, &running, self.bulk_lanes),
             None if segment.is_foretold() => Lane::Demand,
+            None if resource.is_read_greedily(segment.reader) => {
+                origin.busy_last(&running, self.bulk_lanes)
+            }
             None => origin.lane(urgency, self.now, &running, self.bulk_lanes),
         };
         resource.probed = true;

@@ -61,6 +61,13 @@ impl Origin {
         }
     }
 
+    /// The lane of who takes all that comes: where the idle connection was busy last, and none of the blocked reads' where
+    /// there is none.
+    pub(super) fn busy_last(&mut self, running: Running<'_>, bulk_lanes: u8) -> Lane {
+        let last = self.idle(running).pop().map(|(_, lane)| lane);
+        last.unwrap_or_else(|| self.bulk_lane(running, bulk_lanes))
+    }
+
     /// The lane of a blocked read: where the idle connection was busy last. If its window is shut anyway, one of
     /// its own will do, if there is one.
     fn freshest(&self, now: Micros, running: Running<'_>) -> Option<Lane> {

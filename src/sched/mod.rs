@@ -26,6 +26,7 @@
 //! | `overtake` | whose the bytes are when a new fetch begins within a running one |
 //! | `failure`, `retry` | what failed, and when to try again |
 //! | `window`, `share` | how far each reader reads ahead, and what it gets of the budget of all |
+//! | `greed` | which reader takes all that comes over a long way |
 //! | `random` | which reader jumps about and reads little anywhere |
 //! | `segment_map`, `inflight`, `cursors`, `runs`, `estimator`, `timer` | the state behind it |
 //! | `check`, `view` | whether the state is sound; what of it is shown |
@@ -44,6 +45,7 @@ mod event;
 mod failure;
 mod flows;
 mod forecast;
+mod greed;
 mod hedge;
 mod inflight;
 mod judge;

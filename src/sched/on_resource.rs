@@ -185,6 +185,7 @@ impl Scheduler {
             return;
         };
         self.measure_flows(origin);
+        self.notice_greed(id);
         let Some(resource) = self.resources.get_mut(&id) else {
             return;
         };

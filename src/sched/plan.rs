@@ -18,6 +18,7 @@ use crate::ids::{FetchId, HintId, ReaderId};
 use crate::sched::estimator::Link;
 use crate::sched::event::Class;
 use crate::sched::flows::Flows;
+use crate::sched::greed::Greed;
 use crate::sched::inflight::Inflight;
 use crate::sched::judge::{Verdict, wait_or_open};
 use crate::sched::plan::short::Straggler;
@@ -386,8 +387,10 @@ impl Planner<'_> {
     }
 
     fn ahead_in(&mut self, gap: ByteRange, window: &Window) {
-        let last = self.stream(window).map_or(0, |stream| stream.last_size);
-        let size = size::ahead(last, self.outlook);
+        let (last, greed) = self
+            .stream(window)
+            .map_or((0, Greed::default()), |stream| (stream.last_size, stream.greed));
+        let size = size::ahead(last, self.outlook).max(greed.least(self.outlook.tunables));
         // The window may end within the hole: then the request ends at a slice's end all the same.
         let to_end = ByteRange::new(gap.start, self.resource.map.end());
         let hole = self.resource.map.first_missing(to_end).unwrap_or(gap);

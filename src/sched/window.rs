@@ -6,6 +6,7 @@
 
 use crate::config::ReadaheadConfig;
 use crate::ids::FetchId;
+use crate::sched::greed::Greed;
 use crate::sched::size::PROBE;
 use crate::time::Micros;
 
@@ -70,6 +71,8 @@ pub(crate) struct Stream {
     pub(crate) flows: usize,
     /// Since when it is watched whether they are enough, and how long its reads had been blocked then.
     pub(crate) watched: Option<(Micros, Micros)>,
+    /// Whether its reader takes all that comes over a long way.
+    pub(crate) greed: Greed,
     /// A request that seems to be slow: its name, and where it was when.
     pub(crate) straggler: Option<(FetchId, u64, Micros)>,
     /// Whether the window is being filled; false while it rests between full and half.
@@ -81,7 +84,7 @@ pub(crate) struct Stream {
     /// What is asked for at once because its reader will probably read little here: nothing beyond that until it goes on.
     pub(crate) short: Option<u64>,
     /// Whether a far seek has led here.
-    far: bool,
+    pub(crate) far: bool,
     grown: u64,
     grown_at: u64,
 }
@@ -97,6 +100,7 @@ impl Stream {
             last_size: 0,
             flows: 1,
             watched: None,
+            greed: Greed::default(),
             straggler: None,
             filling: true,
             returns: 0,
@@ -157,6 +161,10 @@ impl Stream {
         }
         if !self.confirmed {
             return self.first_window(rate, config);
+        }
+        if self.greed.is_greedy() {
+            // How fast it would go is not known: it has what it gets.
+            return config.max_window;
         }
         let Some(rate) = rate else {
             let read = at.saturating_sub(self.start);

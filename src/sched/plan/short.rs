@@ -2,6 +2,7 @@
 
 use crate::byte_range::ByteRange;
 use crate::ids::FetchId;
+use crate::sched::admit;
 use crate::sched::flows::{self, Flows};
 use crate::sched::inflight::Fetch;
 use crate::sched::plan::{Outlook, Planner};
@@ -45,6 +46,9 @@ impl Planner<'_> {
     /// Whether one more request may run beside those that do, however much they still have to bring.
     pub(super) fn takes_more(&mut self, window: &Window) -> bool {
         let running = self.outlook.fetches.live(self.resource.id).count();
+        if self.stream(window).is_some_and(|stream| stream.greed.is_greedy()) {
+            return running < admit::slots_ahead(&self.outlook.tunables.fetch) as usize;
+        }
         let short = self.is_short(window);
         let (carried, now) = (self.outlook.carried, self.outlook.now);
         let gain = |count| carried.and_then(|carried| carried.gain(now, count));

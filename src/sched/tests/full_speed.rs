@@ -2,7 +2,7 @@
 
 use super::MIB;
 use crate::sched::Scheduler;
-use crate::sched::sim::{Limit, LinkProfile, Sim, ms};
+use crate::sched::sim::{Limit, LinkProfile, Protocol, Sim, ms};
 use crate::time::Micros;
 
 /// What an origin gives to one answer, in bytes per second: 5 Mbit/s.
@@ -47,4 +47,23 @@ fn p4_an_origin_that_holds_each_answer_down_is_asked_over_all_slots() {
 fn p7_an_origin_that_pauses_each_answer_by_habit_is_borne() {
     let (_, connections) = throttled(EACH, ms(1000), LinkProfile::B);
     assert!(connections <= 15, "{connections}");
+}
+
+/// The mean of seconds 5 to 10 over a long fat path, as a part of the line: 5 MB are on their way there, one connection has
+/// 3 MiB at most.
+fn fat(protocol: Protocol, round_trip: u64) -> f64 {
+    let profile = LinkProfile { round_trip: ms(round_trip), ..LinkProfile::F.over(protocol) };
+    let mut sim = Sim::<Scheduler>::driven(512 * MIB).profile(profile);
+    rate(&mut sim, 5, 10) / profile.bytes_per_second() as f64
+}
+
+/// About half of it, where requests that grow one by one have a fifth (HTTP/1.1).
+#[test]
+fn p4_far_away_a_reader_that_takes_all_that_comes_has_all_slots() {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let parts = [190, 200, 210].map(|round_trip| fat(protocol, round_trip));
+        let mean = parts.iter().sum::<f64>() / parts.len() as f64;
+        println!("{protocol:?}: {parts:.2?}");
+        assert!(mean >= 0.45, "{protocol:?}: {parts:.2?}");
+    }
 }

@@ -213,6 +213,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("failure", include_str!("../failure.rs")),
     ("flows", include_str!("../flows.rs")),
     ("forecast", include_str!("../forecast.rs")),
+    ("greed", include_str!("../greed.rs")),
     ("hedge", include_str!("../hedge.rs")),
     ("inflight", include_str!("../inflight.rs")),
     ("judge", include_str!("../judge.rs")),

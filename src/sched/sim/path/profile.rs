@@ -41,7 +41,9 @@ impl LinkProfile {
     pub(crate) const C: Self = Self::plain("C", 120, (20, 5), 256);
     /// 200 ms, 100 Mbit/s, 1 MiB, one packet of a thousand lost: far, and through the air.
     pub(crate) const D: Self = Self { loss: 1000, ..Self::plain("D", 200, (100, 20), 1024) };
-    /// All of them.
+    /// 200 ms, 200 Mbit/s, 1 MiB: far, and more on its way than one connection may have. For full speed alone.
+    pub(crate) const F: Self = Self::plain("F", 200, (200, 50), 1024);
+    /// All of them that players are measured on.
     pub(crate) const ALL: [Self; 4] = [Self::A, Self::B, Self::C, Self::D];
 
     const fn plain(name: &'static str, round_trip: u64, rate: (u64, u64), queue: u64) -> Self {

@@ -11,6 +11,7 @@ use crate::sched::Scheduler;
 use crate::sched::admit;
 use crate::sched::estimator::Estimator;
 use crate::sched::resource::Resource;
+use crate::sched::window::Consumption;
 use crate::time::Micros;
 
 /// Longer round trips are those of a long way: the seven that a connection needs to open its window are a second.
@@ -104,6 +105,8 @@ impl Resource {
             }
             if looked_for && was && !stream.greed.is_greedy() {
                 stream.flows = slots;
+                // What it consumed was what it got, and says nothing of how much it is to have in hand now.
+                cursor.consumption = Consumption::default();
                 served = true;
             }
         }

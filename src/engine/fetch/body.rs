@@ -76,6 +76,8 @@ impl Fetch {
             }
             let chunk = match self.received.due() {
                 None => Some(body.chunk().await),
+                // What is here already. A timer would have it wait for a millisecond.
+                Some(due) if due <= Instant::now() => body.chunk().now_or_never(),
                 Some(due) => {
                     let asleep = self.received.is_slow() && !self.received.is_before(pace.awaited);
                     let chunk = pin!(next(body, due, asleep));

@@ -26,7 +26,8 @@ pub(super) fn table(about: &[String], groups: &Groups) -> Result<String> {
             for figure in figures(sheets, workload) {
                 write!(text, "| `{workload}` | {figure} |")?;
                 for peer in &peers {
-                    write!(text, " {} |", value(&runs(sheets, peer, workload), figure))?;
+                    let cell = value(&runs(sheets, peer, workload), figure);
+                    write!(text, " {} |", cell.replace("-1.00", "never"))?;
                 }
                 text.push('\n');
             }

@@ -41,6 +41,7 @@ pub(super) fn throttled(stage: &mut Stage) -> Result<()> {
     let come_to = (0..=30 - span).find(fast);
     stage
         .sheet
+        // -1 stands for never.
         .note("at nine tenths of three requests after, s", come_to.map_or(-1.0, |at| at as f64));
     Ok(())
 }

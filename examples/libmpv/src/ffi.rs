@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::NonNull;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kithara_file::Engine;
 
@@ -73,24 +73,38 @@ unsafe extern "C" {
 
 // ---- the stream's callbacks ------------------------------------------------------------------------------------------
 
-/// What mpv hands back with each callback. Only ever shared: `cancel` comes while `read` runs.
+/// What mpv hands back with `open`.
+struct User {
+    engine: Engine,
+    /// Of all streams that were ever open. mpv 0.35 may call `cancel` from its core while another thread calls `close`, and after
+    /// it; so what is closed is emptied, and all of it goes when the core is gone.
+    cookies: Mutex<Vec<Arc<Cookie>>>,
+}
+
+/// What mpv hands back with each callback of a stream. Only ever shared: `cancel` comes while `read` runs. Empty once closed.
 struct Cookie {
-    stream: Mutex<Stream>,
-    cancel: Cancel,
+    stream: Mutex<Option<Stream>>,
+    cancel: Mutex<Option<Cancel>>,
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 unsafe extern "C" fn open(user: *mut c_void, uri: *mut c_char, info: *mut StreamInfo) -> c_int {
-    // SAFETY: `user` is the engine of an `Mpv`, which outlives its core; `uri` is a string, and `info` is ours to fill.
-    let (engine, uri, info) = unsafe { (&*user.cast::<Engine>(), CStr::from_ptr(uri), &mut *info) };
+    // SAFETY: `user` is that of an `Mpv`, which outlives its core; `uri` is a string, and `info` is ours to fill.
+    let (user, uri, info) = unsafe { (&*user.cast::<User>(), CStr::from_ptr(uri), &mut *info) };
     let Some((_, url)) = uri.to_str().ok().and_then(|uri| uri.split_once("://")) else {
         return LOADING_FAILED;
     };
-    match Stream::open(engine, url) {
+    match Stream::open(&user.engine, url) {
         Ok(stream) => {
-            let cancel = stream.cancel();
-            let cookie = Box::new(Cookie { stream: Mutex::new(stream), cancel });
+            let cancel = Mutex::new(Some(stream.cancel()));
+            let cookie = Arc::new(Cookie { stream: Mutex::new(Some(stream)), cancel });
+            let at = Arc::as_ptr(&cookie);
+            lock(&user.cookies).push(cookie);
             *info = StreamInfo {
-                cookie: Box::into_raw(cookie).cast(),
+                cookie: at.cast_mut().cast(),
                 read,
                 seek,
                 size,
@@ -110,7 +124,7 @@ unsafe extern "C" fn open(user: *mut c_void, uri: *mut c_char, info: *mut Stream
 ///
 /// # Safety
 ///
-/// `cookie` comes from `open`, and `close` was not called with it.
+/// `cookie` comes from `open`, and its core is not gone.
 unsafe fn cookie<'a>(cookie: *mut c_void) -> &'a Cookie {
     // SAFETY: as the caller promises.
     unsafe { &*cookie.cast::<Cookie>() }
@@ -124,7 +138,7 @@ unsafe extern "C" fn read(at: *mut c_void, buf: *mut c_char, len: u64) -> i64 {
         buf.write_bytes(0, len);
         (cookie(at), std::slice::from_raw_parts_mut(buf.cast::<u8>(), len))
     };
-    let read = cookie.stream.lock().unwrap_or_else(PoisonError::into_inner).read(buf);
+    let read = lock(&cookie.stream).as_mut().and_then(|stream| stream.read(buf));
     read.map_or(-1, |n| n as i64)
 }
 
@@ -132,25 +146,30 @@ unsafe extern "C" fn seek(at: *mut c_void, offset: i64) -> i64 {
     // SAFETY: mpv calls with an open stream's cookie.
     let cookie = unsafe { cookie(at) };
     let Ok(offset) = u64::try_from(offset) else { return UNSUPPORTED };
-    let now = cookie.stream.lock().unwrap_or_else(PoisonError::into_inner).seek(offset);
+    let now = lock(&cookie.stream).as_mut().and_then(|stream| stream.seek(offset));
     now.and_then(|now| i64::try_from(now).ok()).unwrap_or(UNSUPPORTED)
 }
 
 unsafe extern "C" fn size(at: *mut c_void) -> i64 {
     // SAFETY: mpv calls with an open stream's cookie.
     let cookie = unsafe { cookie(at) };
-    let size = cookie.stream.lock().unwrap_or_else(PoisonError::into_inner).size();
+    let size = lock(&cookie.stream).as_ref().and_then(Stream::size);
     size.and_then(|size| i64::try_from(size).ok()).unwrap_or(UNSUPPORTED)
 }
 
 unsafe extern "C" fn close(at: *mut c_void) {
-    // SAFETY: made by `Box::into_raw` in `open`; mpv calls this once, and last.
-    drop(unsafe { Box::from_raw(at.cast::<Cookie>()) });
+    // SAFETY: mpv calls with a stream's cookie.
+    let cookie = unsafe { cookie(at) };
+    lock(&cookie.cancel).take();
+    lock(&cookie.stream).take();
 }
 
 unsafe extern "C" fn cancel(at: *mut c_void) {
-    // SAFETY: mpv calls with an open stream's cookie. The stream itself is not touched: a read may hold it.
-    unsafe { cookie(at) }.cancel.now();
+    // SAFETY: mpv calls with a stream's cookie, be it closed. The stream itself is not touched: a read may hold it.
+    let cookie = unsafe { cookie(at) };
+    if let Some(cancel) = &*lock(&cookie.cancel) {
+        cancel.now();
+    }
 }
 
 // ---- a player --------------------------------------------------------------------------------------------------------
@@ -168,7 +187,7 @@ pub enum Event {
 pub struct Mpv {
     core: NonNull<c_void>,
     /// A `Box`'s, freed once the core is gone.
-    engine: *mut Engine,
+    user: *mut User,
 }
 
 impl Mpv {
@@ -176,7 +195,8 @@ impl Mpv {
     pub fn new(engine: Engine, options: &[(&str, &str)]) -> Result<Self, String> {
         // SAFETY: no arguments.
         let core = NonNull::new(unsafe { mpv_create() }).ok_or("libmpv cannot start")?;
-        let mpv = Self { core, engine: Box::into_raw(Box::new(engine)) };
+        let user = Box::new(User { engine, cookies: Mutex::default() });
+        let mpv = Self { core, user: Box::into_raw(user) };
         for (name, value) in options {
             let (c_name, value) = (c_string(name)?, c_string(value)?);
             // SAFETY: a live core and two strings.
@@ -185,15 +205,10 @@ impl Mpv {
             };
             told(error).map_err(|error| format!("{name}: {error}"))?;
         }
-        // SAFETY: a live core; the engine lives until the core is gone.
+        // SAFETY: a live core; what it is given lives until the core is gone.
         unsafe {
             told(mpv_initialize(mpv.core.as_ptr()))?;
-            told(mpv_stream_cb_add_ro(
-                mpv.core.as_ptr(),
-                SCHEME.as_ptr(),
-                mpv.engine.cast(),
-                open,
-            ))?;
+            told(mpv_stream_cb_add_ro(mpv.core.as_ptr(), SCHEME.as_ptr(), mpv.user.cast(), open))?;
         }
         Ok(mpv)
     }
@@ -240,10 +255,10 @@ impl Mpv {
 
 impl Drop for Mpv {
     fn drop(&mut self) {
-        // SAFETY: a live core, and then the engine that only it has used. It cancels what is blocked, and closes all streams.
+        // SAFETY: a live core, and then what only it has used. It cancels what is blocked, and closes all streams.
         unsafe {
             mpv_terminate_destroy(self.core.as_ptr());
-            drop(Box::from_raw(self.engine));
+            drop(Box::from_raw(self.user));
         }
     }
 }

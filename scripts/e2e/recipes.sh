@@ -30,9 +30,10 @@ recipe() {
 # gst_moments PLACE, mpv_moments PLACE: how long it is, and what is there after each seek.
 # shellcheck disable=SC2086 # a list of words on purpose
 gst_moments() {
-    # Of AAC FFmpeg's decoder makes another noise each time.
+    # Of AAC FFmpeg's decoder makes another noise each time, and of MP3 what comes first after a seek is one of several
+    # things, with the file too.
     recipe gstreamer "$1" $MOMENTS | case $1 in
-        *.m4a | *.mp4 | *.mkv) sed '/audio/s/, [0-9a-f]*$//' ;;
+        *.mp3 | *.m4a | *.mp4 | *.mkv) sed '/audio/s/, [0-9a-f]*$//' ;;
         *) cat ;;
     esac
 }

@@ -97,8 +97,8 @@ impl Origin {
     ) {
         let after = now.since(fetch.started);
         match connection {
-            // It may have waited for the last of its handshakes: that says nothing of either kind.
-            ConnectionUse::Spare => {}
+            // It may have waited for the last of its handshakes: a new one takes as long at least.
+            ConnectionUse::Spare => self.estimator.began_cold(after),
             ConnectionUse::New => self.estimator.answered(after, false, fetch.loaded),
             ConnectionUse::Reused => self.estimator.answered(after, true, fetch.loaded),
         }
@@ -211,7 +211,11 @@ impl Scheduler {
         if let Some(at) = aside.or_else(|| self.rests_until(origin, segment)) {
             return Turn::Spent(at);
         }
-        let slots = slots_ahead(&self.tunables.fetch);
+        let slots = if self.takes_all_slots(origin, segment) {
+            slots
+        } else {
+            slots_ahead(&self.tunables.fetch)
+        };
         let flying = self.fetches.speculative_bytes();
         let fits = flying == 0
             || flying.saturating_add(segment.range.len()) <= self.tunables.fetch.speculation_budget;
@@ -221,6 +225,14 @@ impl Scheduler {
             return Turn::Wait;
         }
         self.by_budget(segment)
+    }
+
+    /// Whether none is kept for blocked reads: the reader of `segment` has run dry over a long way. Requests that share a connection
+    /// would have no window more.
+    fn takes_all_slots(&self, origin: OriginId, segment: Segment) -> bool {
+        let shared = self.origins.get(&origin).is_some_and(Origin::is_multiplexed);
+        let resource = self.resources.get(&segment.resource);
+        !shared && resource.is_some_and(|resource| resource.is_dry(segment.reader))
     }
 
     /// What the request budgets say to `segment`, for which no read is blocked.
@@ -302,9 +314,7 @@ impl Scheduler {
         let lane = match rival.and_then(|rival| self.fetches.one(rival)) {
             Some(rival) => origin.other_lane(rival.lane, &running, self.bulk_lanes),
             None if segment.is_foretold() => Lane::Demand,
-            None if resource.is_read_greedily(segment.reader) => {
-                origin.busy_last(&running, self.bulk_lanes)
-            }
+            None if resource.is_dry(segment.reader) => origin.busy_last(&running, self.bulk_lanes),
             None => origin.lane(urgency, self.now, &running, self.bulk_lanes),
         };
         resource.probed = true;

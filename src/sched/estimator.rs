@@ -147,6 +147,13 @@ impl Estimator {
         }
     }
 
+    /// An answer began `after` its request was sent over a connection whose handshakes had begun before.
+    pub(crate) fn began_cold(&mut self, after: Micros) {
+        if self.cold.is_none() && after > self.link().cold {
+            self.cold = Some(after);
+        }
+    }
+
     /// Whether a body is coming in.
     pub(crate) fn is_loaded(&self) -> bool {
         self.streaming > 0

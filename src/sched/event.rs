@@ -238,7 +238,7 @@ pub(crate) struct ResourceView {
     pub(crate) ranges: bool,
     /// Bytes fetched that were covered already.
     pub(crate) bytes_twice: u64,
-    /// Second requests sent beside late ones.
+    /// Second requests sent beside late ones, or for their rear.
     pub(crate) hedges: u64,
 }
 

@@ -185,7 +185,7 @@ impl Scheduler {
             return;
         };
         self.measure_flows(origin);
-        self.notice_greed(id);
+        self.notice_dry(id);
         let Some(resource) = self.resources.get_mut(&id) else {
             return;
         };

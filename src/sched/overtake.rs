@@ -6,7 +6,7 @@
 use crate::byte_range::ByteRange;
 use crate::ids::FetchId;
 use crate::sched::Scheduler;
-use crate::sched::event::Action;
+use crate::sched::event::{Action, Class};
 use crate::sched::inflight::Fetch;
 use crate::sched::queue::Segment;
 use crate::sched::segment_map::SegmentState;
@@ -34,6 +34,9 @@ impl Scheduler {
                 continue;
             };
             let cut = fetch.end.min(segment.range.start).max(fetch.low);
+            // No read is blocked: it takes over the rear of a slow one.
+            let takes_over = segment.class > Class::Blocked && rival.is_none();
+            resource.hedges += u64::from(takes_over);
             resource.map.release(ByteRange::new(cut, fetch.end), id);
             fetch.end = cut;
             if fetch.head >= cut && rival != Some(id) {

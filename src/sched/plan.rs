@@ -18,7 +18,6 @@ use crate::ids::{FetchId, HintId, ReaderId};
 use crate::sched::estimator::Link;
 use crate::sched::event::Class;
 use crate::sched::flows::Flows;
-use crate::sched::greed::Greed;
 use crate::sched::inflight::Inflight;
 use crate::sched::judge::{Verdict, wait_or_open};
 use crate::sched::plan::short::Straggler;
@@ -356,6 +355,9 @@ impl Planner<'_> {
             false if only && self.waits_for_connection(window, gap) => 0,
             false => self.outlook.lead(last),
         };
+        if let Some(part) = self.rear(window) {
+            return self.share(part, window);
+        }
         if !filling || self.resource.is_full() {
             return;
         }
@@ -387,10 +389,10 @@ impl Planner<'_> {
     }
 
     fn ahead_in(&mut self, gap: ByteRange, window: &Window) {
-        let (last, greed) = self
-            .stream(window)
-            .map_or((0, Greed::default()), |stream| (stream.last_size, stream.greed));
-        let size = size::ahead(last, self.outlook).max(greed.least(self.outlook.tunables));
+        let tunables = self.outlook.tunables;
+        let stream = self.stream(window).map(|s| (s.last_size, s.dry.least_request(tunables)));
+        let (last, least) = stream.unwrap_or((0, 0));
+        let size = size::ahead(last, self.outlook).max(least);
         // The window may end within the hole: then the request ends at a slice's end all the same.
         let to_end = ByteRange::new(gap.start, self.resource.map.end());
         let hole = self.resource.map.first_missing(to_end).unwrap_or(gap);
@@ -471,6 +473,7 @@ impl Planner<'_> {
 }
 
 mod drag;
+mod rear;
 mod short;
 #[cfg(test)]
 mod tests;

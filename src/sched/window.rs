@@ -6,7 +6,7 @@
 
 use crate::config::ReadaheadConfig;
 use crate::ids::FetchId;
-use crate::sched::greed::Greed;
+use crate::sched::dry::Dry;
 use crate::sched::size::PROBE;
 use crate::time::Micros;
 
@@ -71,8 +71,8 @@ pub(crate) struct Stream {
     pub(crate) flows: usize,
     /// Since when it is watched whether they are enough, and how long its reads had been blocked then.
     pub(crate) watched: Option<(Micros, Micros)>,
-    /// Whether its reader takes all that comes over a long way.
-    pub(crate) greed: Greed,
+    /// Whether its reader has run dry over a long way.
+    pub(crate) dry: Dry,
     /// A request that seems to be slow: its name, and where it was when.
     pub(crate) straggler: Option<(FetchId, u64, Micros)>,
     /// Whether the window is being filled; false while it rests between full and half.
@@ -100,7 +100,7 @@ impl Stream {
             last_size: 0,
             flows: 1,
             watched: None,
-            greed: Greed::default(),
+            dry: Dry::default(),
             straggler: None,
             filling: true,
             returns: 0,
@@ -162,18 +162,15 @@ impl Stream {
         if !self.confirmed {
             return self.first_window(rate, config);
         }
-        if self.greed.is_greedy() {
-            // How fast it would go is not known: it has what it gets.
-            return config.max_window;
-        }
+        let least = self.dry.least_window(now, config);
         let Some(rate) = rate else {
             let read = at.saturating_sub(self.start);
-            return self.grown.max(read.saturating_mul(2)).min(config.max_window);
+            return self.grown.max(read.saturating_mul(2)).max(least).min(config.max_window);
         };
         let played = now.since(self.since).as_secs_f64();
         let ahead = config.start.as_secs_f64() + config.growth * played;
         let ahead = ahead.min(config.max.as_secs_f64());
-        ((rate * ahead) as u64).clamp(config.min_window, config.max_window)
+        ((rate * ahead) as u64).max(least).clamp(config.min_window, config.max_window)
     }
 
     /// A far seek has led here from the run `before`. Two within a short time are scrubbing, or a search; on a

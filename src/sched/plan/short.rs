@@ -2,7 +2,6 @@
 
 use crate::byte_range::ByteRange;
 use crate::ids::FetchId;
-use crate::sched::admit;
 use crate::sched::flows::{self, Flows};
 use crate::sched::inflight::Fetch;
 use crate::sched::plan::{Outlook, Planner};
@@ -46,8 +45,8 @@ impl Planner<'_> {
     /// Whether one more request may run beside those that do, however much they still have to bring.
     pub(super) fn takes_more(&mut self, window: &Window) -> bool {
         let running = self.outlook.fetches.live(self.resource.id).count();
-        if self.stream(window).is_some_and(|stream| stream.greed.is_greedy()) {
-            return running < admit::slots_ahead(&self.outlook.tunables.fetch) as usize;
+        if self.stream(window).is_some_and(|stream| stream.dry.is_dry()) {
+            return running < self.outlook.tunables.fetch.max_fetches as usize;
         }
         let short = self.is_short(window);
         let (carried, now) = (self.outlook.carried, self.outlook.now);

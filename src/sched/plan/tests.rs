@@ -13,11 +13,15 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const LEN: u64 = 100 * MIB;
 const READER: ReaderId = ReaderId(1);
-const NOW: Micros = Micros::from_millis(1000);
+pub(super) const NOW: Micros = Micros::from_millis(1000);
 
 /// Asks a planner about a resource of which `covered` is stored, whose reader has begun at 0 and gone on to
 /// `at`. The link: 100 ms, 1 MB/s.
-fn plan_with<T>(covered: &[ByteRange], at: u64, ask: impl FnOnce(&mut Planner<'_>) -> T) -> T {
+pub(super) fn plan_with<T>(
+    covered: &[ByteRange],
+    at: u64,
+    ask: impl FnOnce(&mut Planner<'_>) -> T,
+) -> T {
     plan_over(&Inflight::default(), covered, at, ask)
 }
 

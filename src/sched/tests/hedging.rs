@@ -433,7 +433,7 @@ pub(super) fn playing(round_trip: u64, rate: u64) -> (Sim, ReaderId) {
     let reader = sim.open_reader(0);
     sim.play(reader, rate * 6 / 10);
     sim.run_for(ms(5000));
-    while sim.stored() < sim.position(reader) + rate * 6 / 10 {
+    while !sim.has(ByteRange::at(sim.position(reader), rate * 6 / 10)) {
         sim.run_for(ms(100));
         assert!(sim.now() < ms(15_000), "{round_trip} {} {}", sim.stored(), sim.position(reader));
     }

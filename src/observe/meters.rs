@@ -54,7 +54,7 @@ macro_rules! metrics {
 
 metrics! {
     REQUESTS "kithara_file_requests_total" Counter Count "Requests sent."
-    HEDGES "kithara_file_hedges_total" Counter Count "Those of them that were sent beside late ones."
+    HEDGES "kithara_file_hedges_total" Counter Count "Those of them that were sent beside late ones, or took over their rear."
     CONNECTIONS "kithara_file_connections_total" Counter Count "Connections made for them."
     FETCHES "kithara_file_fetches_total" Counter Count "Ended fetches, by `outcome`: `complete`, `cancelled` or `failed`."
     FETCHED_BYTES "kithara_file_fetched_bytes_total" Counter Bytes "Body bytes received."

@@ -33,7 +33,7 @@ pub struct Snapshot {
     pub rate: Option<u64>,
     /// Requests sent for the resource.
     pub requests: u64,
-    /// Those of them that were sent beside late ones, over another connection.
+    /// Those of them that were sent beside late ones, over another connection, or took over their rear.
     pub hedges: u64,
     /// Connections made for them.
     pub connections: u64,

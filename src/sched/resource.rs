@@ -76,7 +76,7 @@ pub(crate) struct Resource {
     pub(crate) bucket: Bucket,
     /// Fetches that another one is to help out.
     pub(crate) late: Vec<Late>,
-    /// Second requests that were sent beside late ones.
+    /// Second requests that were sent beside late ones, or for their rear.
     pub(crate) hedges: u64,
     /// When one more flow was tried last.
     pub(crate) tried_flows: Option<Micros>,

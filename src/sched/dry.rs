@@ -3,7 +3,7 @@
 //! Far away a connection needs a second to open its window, loses it where a packet is lost, and opens it again for
 //! seconds; a request may be over before. So a reader there that was blocked for three quarters of its first moments has all
 //! requests at once from then on, none of them small, over the connections that were busy last. While it was blocked
-//! lately, what it consumes is what it gets: its window is half of the largest one then.
+//! lately, what it consumes is what it gets: its window is half of the largest one then, and all of it while it takes all that comes.
 
 use crate::config::{ReadaheadConfig, Tunables};
 use crate::ids::{ReaderId, ResourceId};

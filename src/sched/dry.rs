@@ -20,7 +20,7 @@ const FAR_COLD: Micros = Micros::from_millis(380);
 /// So long a reader that no seek led here is looked at first.
 const OPENED: Micros = Micros::from_millis(1500);
 /// The same after a seek: most who seek do so again.
-const SOUGHT: Micros = Micros::from_millis(5000);
+pub(super) const SOUGHT: Micros = Micros::from_millis(5000);
 /// And how often afterwards.
 const AGAIN: Micros = Micros::from_millis(1000);
 /// It has run dry if its reads are blocked for so many eighths of that,

@@ -350,7 +350,8 @@ impl Planner<'_> {
             self.plan.refills.push((window.reader, mark));
         }
         let last = self.stream(window).map_or(0, |stream| stream.last_size);
-        let lead = match self.takes_more(window) {
+        let in_pairs = only && self.comes_in_pairs(window);
+        let lead = match self.takes_more(window) || (in_pairs && self.lacks_one_of_a_pair()) {
             true => u64::MAX,
             false if only && self.waits_for_connection(window, gap) => 0,
             false => self.outlook.lead(last),
@@ -363,7 +364,10 @@ impl Planner<'_> {
         }
         match self.next(reach, lead) {
             Next::Gap(gap) => match self.straggler(window) {
-                Straggler::None => self.ahead_in(gap, window),
+                Straggler::None => {
+                    let most = if in_pairs { self.most_of_a_pair() } else { u64::MAX };
+                    self.ahead_in(gap, most, window);
+                }
                 Straggler::Suspected => self.watch(LOOK),
                 Straggler::Part(part) => self.share(part, window),
             },
@@ -388,11 +392,12 @@ impl Planner<'_> {
         self.want(part, class, deadline, Some(window.reader));
     }
 
-    fn ahead_in(&mut self, gap: ByteRange, window: &Window) {
+    /// The next request of the run whose window that is, for the start of `gap` and of `most` bytes at most.
+    fn ahead_in(&mut self, gap: ByteRange, most: u64, window: &Window) {
         let tunables = self.outlook.tunables;
         let stream = self.stream(window).map(|s| (s.last_size, s.dry.least_request(tunables)));
         let (last, least) = stream.unwrap_or((0, 0));
-        let size = size::ahead(last, self.outlook).max(least);
+        let size = size::ahead(last, self.outlook).min(most).max(least);
         // The window may end within the hole: then the request ends at a slice's end all the same.
         let to_end = ByteRange::new(gap.start, self.resource.map.end());
         let hole = self.resource.map.first_missing(to_end).unwrap_or(gap);
@@ -473,6 +478,7 @@ impl Planner<'_> {
 }
 
 mod drag;
+mod pair;
 mod rear;
 mod short;
 #[cfg(test)]

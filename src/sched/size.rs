@@ -25,9 +25,14 @@ pub(crate) fn first(outlook: &Outlook<'_>) -> u64 {
 
 /// The largest request worth making.
 pub(crate) fn largest(outlook: &Outlook<'_>) -> u64 {
+    worth(LARGEST_SECONDS, outlook)
+}
+
+/// The largest request that takes so many `seconds` of transfer, or four round trips if these take longer.
+pub(crate) fn worth(seconds: f64, outlook: &Outlook<'_>) -> u64 {
     let fetch = &outlook.tunables.fetch;
     let link = &outlook.link;
-    let worth = (link.flow * LARGEST_SECONDS).max(4.0 * link.bytes_per_round_trip());
+    let worth = (link.flow * seconds).max(4.0 * link.bytes_per_round_trip());
     let most = fetch.segment_max.min(fetch.speculation_budget);
     (worth as u64).clamp(fetch.demand_min, most.max(fetch.demand_min))
 }

@@ -12,7 +12,7 @@ use crate::sched::segment_map::SegmentMap;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const LEN: u64 = 100 * MIB;
-const READER: ReaderId = ReaderId(1);
+pub(super) const READER: ReaderId = ReaderId(1);
 pub(super) const NOW: Micros = Micros::from_millis(1000);
 
 /// Asks a planner about a resource of which `covered` is stored, whose reader has begun at 0 and gone on to
@@ -61,7 +61,7 @@ fn plan_over<T>(
     ask(&mut Planner::new(&mut resource, &outlook))
 }
 
-fn window(at: u64, len: u64, size: u64) -> Window {
+pub(super) fn window(at: u64, len: u64, size: u64) -> Window {
     let range = ByteRange::at(at, len);
     let (primary, here, settled) = (true, true, true);
     Window {

@@ -3,8 +3,8 @@
 use super::{KIB, MIB, cancelled, fast, ranges};
 use crate::byte_range::ByteRange;
 use crate::ids::{Lane, OriginId, ResourceId};
-use crate::sched::sim::{Sim, ms};
-use crate::sched::{Action, Class, Event};
+use crate::sched::sim::{LinkProfile, Sim, ms};
+use crate::sched::{Action, Class, Event, Scheduler};
 use crate::time::Micros;
 
 const RATE: u64 = 500_000;
@@ -282,4 +282,21 @@ fn p4_slow_reading_of_a_few_bytes_keeps_the_window_at_its_least() {
     sim.run_for(ms(60_000));
     let ahead = sim.stored() - sim.position(reader);
     assert!(ahead <= 2 * MIB + 256 * KIB, "{ahead}");
+}
+
+/// On link A at 60 % of it, so that an origin that asks for a second of patience holds up nobody: 0.7 s would do.
+#[test]
+fn p4_five_seconds_after_its_start_a_player_has_a_second_in_hand() {
+    let rate = LinkProfile::A.bytes_per_second() * 6 / 10;
+    let hands = [36, 37, 38, 39, 40, 41, 42, 43].map(|round_trip| {
+        let profile = LinkProfile { round_trip: ms(round_trip), ..LinkProfile::A };
+        let mut sim = Sim::<Scheduler>::driven(256 * MIB).profile(profile).bulk_lanes(2);
+        let reader = sim.open_reader(0);
+        sim.play(reader, rate);
+        sim.run_for(ms(5000));
+        let at = sim.position(reader);
+        let has = |ms: &u64| sim.has(ByteRange::at(at, rate * ms / 1000));
+        (100..10_000).step_by(100).take_while(has).last().unwrap_or(0)
+    });
+    assert!(hands.iter().all(|hand| *hand >= 1000), "{hands:?} ms");
 }

@@ -351,6 +351,7 @@ impl Scheduler {
             meter: Meter::default(),
             whole,
             in_turn: turn.is_some(),
+            relieved: false,
             paused: false,
             cancelled: false,
             stale: false,

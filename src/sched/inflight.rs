@@ -60,6 +60,8 @@ pub(crate) struct Fetch {
     pub(crate) whole: bool,
     /// Whether it is the turn of a resource of many, and left to it up to its end.
     pub(crate) in_turn: bool,
+    /// Whether it has left its rear to a faster one, beside another resource: it ends there, and does not win that back.
+    pub(crate) relieved: bool,
     /// Whether it is left unread.
     pub(crate) paused: bool,
     /// Whether it was told to stop; it holds its slot until it has ended.
@@ -96,6 +98,7 @@ impl Fetch {
             meter: Meter::default(),
             whole: false,
             in_turn: false,
+            relieved: false,
             paused: false,
             cancelled: false,
             stale: false,

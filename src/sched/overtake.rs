@@ -1,7 +1,8 @@
 //! Overtaking: a new fetch that begins within the range of a running one.
 //!
 //! The running one ends where the new one begins, unless it gets there first: then it goes on, and the
-//! new one was for nothing. So whichever brings the byte keeps the range, and none comes twice.
+//! new one was for nothing. So whichever brings the byte keeps the range, and none comes twice. Beside another resource one
+//! that left its rear to a faster one does not win it back: that would make a slow flow of it again.
 
 use crate::byte_range::ByteRange;
 use crate::ids::FetchId;
@@ -28,6 +29,7 @@ impl Scheduler {
             Some(SegmentState::InFlight(id)) => Some(id),
             _ => None,
         };
+        let shared = self.origins.get(&resource.origin).is_some_and(|origin| origin.resources > 1);
         let owners: Vec<FetchId> = resource.map.pieces(segment.range).filter_map(owner).collect();
         for id in owners {
             let Some(fetch) = self.fetches.one_mut(id) else {
@@ -39,6 +41,7 @@ impl Scheduler {
             resource.hedges += u64::from(takes_over);
             resource.map.release(ByteRange::new(cut, fetch.end), id);
             fetch.end = cut;
+            fetch.relieved |= takes_over && shared;
             if fetch.head >= cut && rival != Some(id) {
                 self.cancel(id, out);
                 return;
@@ -90,7 +93,7 @@ impl Scheduler {
     /// Gives a fetch that has come to its end what nobody brings yet of the rest of its body. Returns
     /// whether that is anything.
     fn take_back(&mut self, id: FetchId, out: &mut Vec<Action>) -> bool {
-        let Some(fetch) = self.fetches.one(id) else {
+        let Some(fetch) = self.fetches.one(id).filter(|fetch| !fetch.relieved) else {
             return false;
         };
         let (head, resource_id) = (fetch.head, fetch.resource);
@@ -123,5 +126,47 @@ impl Scheduler {
         }
         self.dirty.insert(resource_id);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sched::aside::tests::{FILM, HOST, TOLD, film, segment};
+
+    const ID: FetchId = FetchId(7);
+
+    /// A fetch of 2 MiB leaves the second one to read-ahead, and brings a little more than the first. Whether it is stopped, and
+    /// where it ends.
+    fn left_its_rear(resources: usize) -> (bool, u64) {
+        let mut scheduler = film(6_000_000);
+        scheduler.origins.get_mut(&HOST).expect("it is known").resources = resources;
+        let rear = segment();
+        let all = ByteRange::new(rear.range.start - rear.range.len(), rear.range.end);
+        let fetch =
+            Fetch { resource: FILM, origin: HOST, class: Class::Near, ..Fetch::sent(TOLD, all) };
+        scheduler.fetches.insert(ID, fetch);
+        scheduler.resources.get_mut(&FILM).expect("it is open").map.take(all, ID);
+        let mut out = Vec::new();
+        scheduler.cut_off_others(rear, None, &mut out);
+        let fetch = scheduler.fetches.one_mut(ID).expect("it runs");
+        assert_eq!(fetch.end, rear.range.start);
+        fetch.head = rear.range.start + 9;
+        scheduler.stop_at_end(ID, &mut out);
+        let stopped = out
+            .iter()
+            .any(|action| matches!(action, Action::CancelFetch { fetch } if *fetch == ID));
+        (stopped, scheduler.fetches.one(ID).expect("it has not ended").end)
+    }
+
+    #[test]
+    fn p1_beside_another_resource_a_slow_fetch_does_not_win_its_rear_back() {
+        let rear = segment().range;
+        assert_eq!(left_its_rear(2), (true, rear.start));
+        assert_eq!(
+            left_its_rear(1),
+            (false, rear.end),
+            "by itself it goes on where it gets there first"
+        );
     }
 }

@@ -356,7 +356,8 @@ impl Planner<'_> {
             false if only && self.waits_for_connection(window, gap) => 0,
             false => self.outlook.lead(last),
         };
-        if let Some(part) = self.rear(window) {
+        let rear = self.rear(window);
+        if let Some(part) = rear.or_else(|| self.lagging(window)) {
             return self.share(part, window);
         }
         if !filling || self.resource.is_full() {
@@ -478,6 +479,7 @@ impl Planner<'_> {
 }
 
 mod drag;
+mod lagging;
 mod pair;
 mod rear;
 mod short;

@@ -109,6 +109,17 @@ fn p4_a_player_that_needs_less_than_the_link_gives_gets_ahead() {
     assert!(bytes * 10 >= link * 9, "{bytes} of {link}");
 }
 
+/// Two players of one origin, 30 % of the link each, one of which seeks. For its first two seconds the other one has nothing in hand.
+#[test]
+fn p1_a_player_goes_on_while_another_one_of_its_origin_seeks() {
+    let started = ms(2300);
+    for seed in HELD_OUT + 20..HELD_OUT + 40 {
+        let stalls = run::<Scheduler>(Workload::Two, LinkProfile::A, seed).stalls;
+        let late = stalls.iter().filter(|(at, time)| *at > started && *time > ms(5));
+        assert_eq!(late.count(), 0, "seed {seed}: {stalls:?}");
+    }
+}
+
 #[test]
 fn p4_skips_in_played_and_read_ahead_ground_are_free() {
     for profile in LinkProfile::ALL {

@@ -207,8 +207,11 @@ impl Scheduler {
                 false => Turn::Wait,
             };
         }
-        let aside = self.aside_until(origin, segment);
-        if let Some(at) = aside.or_else(|| self.rests_until(origin, segment)) {
+        let aside = self
+            .aside_until(origin, segment)
+            .or_else(|| self.gives_way_until(origin, segment))
+            .or_else(|| self.rests_until(origin, segment));
+        if let Some(at) = aside {
             return Turn::Spent(at);
         }
         let slots = if self.takes_all_slots(origin, segment) {

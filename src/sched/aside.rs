@@ -14,7 +14,7 @@ use crate::time::Micros;
 
 /// A reader with no more than that in hand stands aside for nobody, in time of media; and so many times what a request
 /// takes until its body runs at full speed.
-const IN_HAND: Micros = Micros::from_millis(1500);
+const IN_HAND: Micros = Micros::from_millis(3000);
 const REQUESTS: u64 = 2;
 
 impl Scheduler {
@@ -56,7 +56,7 @@ pub(super) mod tests {
     use crate::sched::window::{Consumption, Stream};
 
     pub(in crate::sched) const FILM: ResourceId = ResourceId(1);
-    const OTHER: ResourceId = ResourceId(2);
+    pub(in crate::sched) const OTHER: ResourceId = ResourceId(2);
     pub(in crate::sched) const HOST: OriginId = OriginId(1);
     const MINE: ReaderId = ReaderId(1);
     const MIB: u64 = 1 << 20;
@@ -65,7 +65,7 @@ pub(super) mod tests {
     pub(in crate::sched) const TOLD: Micros = Micros::from_millis(10_000);
     /// A new connection costs 240 ms before anything is known, 160 of them before its request. Of 200 kB in a round trip
     /// of 80 ms the first flight is less than a thirteenth: three doublings. Twice that is 1280 ms.
-    const NEEDED: Micros = Micros::from_millis(1500 + 1280);
+    const NEEDED: Micros = Micros::from_millis(3000 + 1280);
 
     /// A film of 1 MB/s whose reader has `hand` bytes in front of it, and a fetch of another resource.
     pub(in crate::sched) fn film(hand: u64) -> Scheduler {

@@ -16,6 +16,7 @@
 //! | `admit` | what may start now |
 //! | `crowd` | how much a blocked read gets at once where more of them wait than are served |
 //! | `aside` | which read-ahead can wait while others need the link |
+//! | `precedence` | which waits for who has read on for longer |
 //! | `pace` | which read-ahead comes with rests, so that a seek finds the link free |
 //! | `spare` | which connections are made before they are needed |
 //! | `lanes` | over which connections |
@@ -26,7 +27,7 @@
 //! | `overtake` | whose the bytes are when a new fetch begins within a running one |
 //! | `failure`, `retry` | what failed, and when to try again |
 //! | `window`, `share` | how far each reader reads ahead, and what it gets of the budget of all |
-//! | `greed` | which reader takes all that comes over a long way |
+//! | `dry` | which reader has run dry over a long way |
 //! | `random` | which reader jumps about and reads little anywhere |
 //! | `segment_map`, `inflight`, `cursors`, `runs`, `estimator`, `timer` | the state behind it |
 //! | `check`, `view` | whether the state is sound; what of it is shown |
@@ -57,6 +58,7 @@ mod on_tick;
 mod overtake;
 mod pace;
 mod plan;
+mod precedence;
 mod priority;
 mod queue;
 mod random;

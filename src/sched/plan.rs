@@ -366,7 +366,7 @@ impl Planner<'_> {
         match self.next(reach, lead) {
             Next::Gap(gap) => match self.straggler(window) {
                 Straggler::None => {
-                    let most = if in_pairs { self.most_of_a_pair() } else { u64::MAX };
+                    let most = self.most_ahead(in_pairs);
                     self.ahead_in(gap, most, window);
                 }
                 Straggler::Suspected => self.watch(LOOK),

@@ -1,4 +1,4 @@
-//! Beside another resource: the rear of a request that lags behind its reader, for the connection that was busy a moment ago.
+//! Beside another resource: the rear of a request that lags behind its reader, for a connection that was busy a moment ago.
 //!
 //! Players of one origin share the link as their flows do. One that began while another flow filled the link, and lost its first
 //! packets, brings a fifth of the line for seconds: less than its reader consumes, whose time in hand melts while the others read
@@ -20,6 +20,8 @@ const ENOUGH: f64 = 1.4;
 const OPENING: Micros = Micros::from_millis(250);
 /// Less is not worth a request and the connection of the slow one, in bytes.
 const WORTH: u64 = 256 << 10;
+/// So many round trips over which a connection opens its window that was not idle for long are little beside a flow that lags.
+const REOPENS: u64 = 2;
 /// Beside one flow more it brings such a part of what it brought.
 const BESIDE: f64 = 0.8;
 /// So many seconds before its reader gets there it is to have brought what it keeps.
@@ -30,9 +32,9 @@ const LEAST_KEPT: u64 = 64 << 10;
 
 impl Planner<'_> {
     /// What the request in front of the reader of `window` had better leave to a new one: it brings too little for what is in
-    /// hand, and a connection is idle whose window is open. Any other would be one more slow flow.
+    /// hand, and a connection is idle whose window is not shut yet. Any other would be one more slow flow.
     pub(super) fn lagging(&mut self, window: &Window) -> Option<ByteRange> {
-        let Outlook { now, tunables, fetches, ramp, alone, .. } = *self.outlook;
+        let Outlook { now, tunables, fetches, ramp, alone, link, .. } = *self.outlook;
         let consumed = window.rate.filter(|_| window.settled && !alone)?;
         let at = window.range.start;
         let ahead = |(_, fetch): &(FetchId, &Fetch)| {
@@ -52,7 +54,8 @@ impl Planner<'_> {
         let may_begin = age >= OPENING && running < slots_ahead(&tunables.fetch) as usize;
         let part = self.rear_behind(fetch, rate, hand, consumed);
         let planned = |part: &ByteRange| self.plan.segments.iter().any(|s| s.range.overlaps(*part));
-        part.filter(|part| may_begin && ramp == Micros(0) && !planned(part))
+        let open = ramp.0 <= link.round_trip.0.saturating_mul(REOPENS);
+        part.filter(|part| may_begin && open && !planned(part))
     }
 
     /// What `fetch` brings, in bytes per second, if that can be told, and how old its body is.
@@ -150,7 +153,9 @@ mod tests {
 
     #[test]
     fn p1_it_is_helped_by_an_open_connection_alone_and_where_it_shares_the_link() {
-        assert_eq!(left(|_, outlook, _| outlook.ramp = Micros(1)), None);
+        let reopens = |time: Micros| left(|_, outlook, _| outlook.ramp = time).is_some();
+        let trips = Micros::from_millis(200);
+        assert_eq!([trips, trips + Micros(1)].map(reopens), [true, false], "two round trips");
         assert_eq!(left(|_, outlook, _| outlook.alone = true), None);
         assert_eq!(left(|_, _, window| window.settled = false), None);
         assert_eq!(left(|_, _, window| window.rate = None), None);
@@ -167,7 +172,7 @@ mod tests {
             (part.is_some(), watch)
         };
         assert_eq!([249, 250].map(young), [(false, None), (true, Some(LOOK))]);
-        let (part, watch) = looked_at(|_, outlook, _| outlook.ramp = Micros(1));
+        let (part, watch) = looked_at(|_, outlook, _| outlook.ramp = Micros::from_millis(900));
         assert_eq!((part, watch), (None, Some(LOOK)), "a connection may be about to be idle");
     }
 }

@@ -55,9 +55,13 @@ impl Planner<'_> {
         self.outlook.fetches.live(self.resource.id).count() < AT_ONCE
     }
 
-    /// What one of two asks for at most, in bytes.
-    pub(super) fn most_of_a_pair(&self) -> u64 {
-        size::worth(SECONDS, self.outlook)
+    /// What one request asks for at most, in bytes, `in_pairs` or not. Where several resources of the origin are open none of them
+    /// is to hold the link for long.
+    pub(super) fn most_ahead(&self, in_pairs: bool) -> u64 {
+        match in_pairs || !self.outlook.alone {
+            true => size::worth(SECONDS, self.outlook),
+            false => u64::MAX,
+        }
     }
 }
 
@@ -144,7 +148,14 @@ mod tests {
             lacks(&fetches)
         });
         assert_eq!(lacking, [true, false]);
-        let most = plan_with(&[], 1, |planner| planner.most_of_a_pair());
-        assert_eq!(most, 600_000, "0.6 s of 1 MB/s");
+        let most = |in_pairs: bool, alone: bool| {
+            plan_with(&[], 1, |planner| {
+                let outlook = Outlook { alone, ..*planner.outlook };
+                Planner::new(planner.resource, &outlook).most_ahead(in_pairs)
+            })
+        };
+        assert_eq!(most(true, true), 600_000, "0.6 s of 1 MB/s");
+        assert_eq!(most(false, false), 600_000, "others wait for the link");
+        assert_eq!(most(false, true), u64::MAX);
     }
 }

@@ -225,6 +225,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("overtake", include_str!("../overtake.rs")),
     ("pace", include_str!("../pace.rs")),
     ("plan", include_str!("../plan.rs")),
+    ("precedence", include_str!("../precedence.rs")),
     ("priority", include_str!("../priority.rs")),
     ("queue", include_str!("../queue.rs")),
     ("random", include_str!("../random.rs")),
